@@ -44,17 +44,13 @@ const ctx = {
 
 const status = new Status({ live: byId("live"), text: byId("live-text"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
 const details = new Details(byId("details"), ctx);
-const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes") });
+const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
 const announcer = new Announcer(byId("announcement"));
 const list = new BreakerList({ cards: byId("cards"), table: byId("table"), header: byId("table-header"), body: byId("table-body"), again: byId("sort-again") }, view, ctx);
 const toolbar = new Toolbar({ filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") }, view, viewChanged);
 const sections = [new LimitSection(byId("limits"), ctx), new RetrySection(byId("retries"), ctx), new FunctionSection(byId("functions"), ctx)];
-const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => {
-  list.found = found;
-  list.refresh();
-  list.arrange(true);
-});
+const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => list.show(found));
 
 /* Messages */
 
@@ -80,6 +76,7 @@ function onMessage(name, data) {
   if (loaded) {
     toolbar.counts(store.meta.counts);
     byId("no-breakers").hidden = !store.complete || hasBreakers();
+    byId("toolbar").hidden = !byId("no-breakers").hidden;
     openLinked();
     showOverview();
     if (store.complete) finder.search(view.search, groups());

@@ -46,7 +46,7 @@ class Card {
     this.#pill.id = `${id}-condition`;
     this.#head.id = `${id}-head`;
     // Screen readers read the condition and the first line after the name.
-    const name = element("button", { type: "button", class: "name", "aria-describedby": `${this.#pill.id} ${this.#head.id}`, title: escaped(row.name) }, row.name);
+    const name = element("button", { type: "button", class: row.name.length > 22 ? "name long" : "name", "aria-describedby": `${this.#pill.id} ${this.#head.id}`, title: escaped(row.name) }, row.name);
     name.addEventListener("click", () => ctx.open(this.row.id));
     this.node = element("li", { class: "card" }, element("header", {}, element("h3", {}, name), this.#pill), this.#head, ...content);
   }
@@ -74,7 +74,6 @@ export class BreakerCard extends Card {
   #figures = new Figures(["Failing", "p99", "Calls", "Rejected"]);
   #callers = new Callers();
   #strip = new Strip();
-  #lines = {};
 
   constructor(row, ctx) {
     super(row, ctx);
@@ -104,11 +103,11 @@ export class BreakerCard extends Card {
 
   /** Updates the parts that depend on the time. */
   tick(now) {
-    const { head, why, next } = (this.#lines = headline(this.row, now));
-    this.head(head);
+    const { head, why, next } = headline(this.row, now);
+    const quiet = this.row.condition === "closed";
+    this.head(quiet && next ? `${head} · ${next}` : head);
     setText(this.#why, why);
-    this.#why.hidden = !why;
-    setText(this.#next, next);
+    setText(this.#next, quiet ? "" : next);
     this.#strip.move(now);
   }
 

@@ -24,13 +24,15 @@ export class BreakerList {
   #lists;
   #header;
   #keys = new Map();
-  #rowsChanged = true;
+  /** The number of rows when they were taken; 0 if they have to be taken again. */
+  #taken = 0;
+  #takenTable = false;
   #orderChanged = false;
   #pointerAt = -Infinity;
   #dirty = new Set();
   #frame = 0;
   /** Matching keys that the server has found. */
-  found = new Map();
+  #found = new Map();
 
   /**
    * @param {{cards, table, header, body, again}} parts elements of the page
@@ -45,7 +47,7 @@ export class BreakerList {
     this.onArranged = ctx.onArranged;
     this.detailsOpen = ctx.detailsOpen;
     this.histories = new Histories(new URL("api/history", ctx.base), ctx.headers, (id, history) => this.#current.view(id)?.history(history));
-    const cardContext = { open: ctx.open, histories: this.histories, keysOf: (name) => this.keysOf(name), foundKeys: (name) => this.found.get(name) };
+    const cardContext = { open: ctx.open, histories: this.histories, keysOf: (name) => this.keysOf(name), foundKeys: (name) => this.#found.get(name) };
     this.#lists = {
       cards: new VirtualList(parts.cards, (row) => (row.kind === "group" ? new GroupCard(row, cardContext) : new BreakerCard(row, cardContext)), () => this.#cardLayout(), ctx.now),
       table: new VirtualList(parts.body, (row) => new TableRow(row, cardContext), () => ({ columns: 1, gap: 0, height: this.#tableLayout() }), ctx.now),
@@ -68,6 +70,15 @@ export class BreakerList {
     return this.#view.table ? this.#lists.table : this.#lists.cards;
   }
 
+  /** Shows matching keys that the server has found, by the name of the group. @param {Map<string, {matches: number, keys: object[]}>} found */
+  show(found) {
+    if (!found.size && !this.#found.size) return;
+    this.#found = found;
+    this.#taken = 0;
+    this.refresh();
+    this.arrange();
+  }
+
   /** The listed keys of a group. */
   keysOf(name) {
     return this.#keys.get(name) ?? NO_KEYS;
@@ -75,7 +86,7 @@ export class BreakerList {
 
   /** Takes the result of a message. */
   changed({ changed, removed, conditions }, loaded) {
-    if (removed.size || loaded) this.#rowsChanged = true;
+    if (removed.size) this.#taken = 0;
     if (changed.size || removed.size) this.#orderChanged = true;
     for (const id of [...changed, ...removed]) {
       const row = this.#store.rows.get(id);
@@ -127,19 +138,24 @@ export class BreakerList {
     return focused || this.detailsOpen() || performance.now() - this.#pointerAt < RESTING;
   }
 
+  /** Takes the rows of the store if some were added or removed. A table lists keys as well. */
   #takeRows() {
-    if (this.#rowsChanged) {
-      this.#keys.clear();
-      for (const row of this.#store.rows.values()) {
-        if (row.kind !== "key") continue;
+    const { rows } = this.#store;
+    const { table } = this.#view;
+    if (this.#taken === rows.size && this.#takenTable === table) return;
+    this.#taken = rows.size;
+    this.#takenTable = table;
+    this.#keys.clear();
+    const listed = [];
+    for (const row of rows.values()) {
+      if (row.kind === "key") {
         if (!this.#keys.has(row.name)) this.#keys.set(row.name, []);
         this.#keys.get(row.name).push(row);
       }
+      if (row.kind === "breaker" || row.kind === "group" || (table && row.kind === "key")) listed.push(row);
     }
-    const listed = [...this.#store.rows.values()].filter(({ kind }) => kind === "breaker" || kind === "group" || (this.#view.table && kind === "key"));
-    if (this.#view.table) for (const { keys } of this.found.values()) listed.push(...keys.filter(({ id }) => !this.#store.rows.has(id)));
+    if (table) for (const { keys } of this.#found.values()) listed.push(...keys.filter(({ id }) => !rows.has(id)));
     this.#order.take(listed);
-    this.#rowsChanged = false;
   }
 
   #shows(row) {
@@ -150,7 +166,7 @@ export class BreakerList {
     }
     if (!search) return true;
     const matches = ({ text }) => text.toLowerCase().includes(search);
-    return matches(row) || (row.kind === "group" && (this.found.get(row.name)?.matches > 0 || this.keysOf(row.name).some(matches)));
+    return matches(row) || (row.kind === "group" && (this.#found.get(row.name)?.matches > 0 || this.keysOf(row.name).some(matches)));
   }
 
   #mark(id) {

@@ -1,6 +1,6 @@
 // The log of state changes and overrides, and the announcements for screen readers.
 
-import { clock, element, icon, setText, stateLabel, timeElement, title } from "./format.js";
+import { clock, element, escaped, icon, setText, shortened, stateLabel, timeElement, title } from "./format.js";
 
 const MAX_EVENTS = 1_000;
 const MAX_LINES = 40;
@@ -89,14 +89,14 @@ export class Log {
 
   #line(event) {
     const { id, at, kind, to, reason, operator, action, expires_at: expires } = event;
-    const name = element("button", { type: "button", class: "log-name" }, title(event));
+    const name = element("button", { type: "button", class: "log-name", title: escaped(title(event)) }, event.key == null ? event.name : shortened(event.key, 25));
     name.addEventListener("click", () => this.#ctx.open(id));
     const byOperator = kind === "override";
     const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : stateLabel(to).toLowerCase();
-    const end = expires ? ` until ${clock(expires)}` : "";
-    const detail = [reason, byOperator ? end.trim() : ""].filter(Boolean).join(" · ");
-    return element("li", { "data-state": to ?? "closed", "class": kind }, icon(to),
-      element("p", {}, name, " ", element("em", {}, what)), timeElement(at, this.#ctx.now()), ...(detail ? [element("p", { class: "detail" }, detail)] : []));
+    const group = event.key == null ? "" : `${event.name}: `;
+    const detail = [(reason ?? "").replace(/^open /, ""), byOperator && expires ? `until ${clock(expires)}` : ""].filter(Boolean).join(" · ");
+    return element("li", { "data-state": to ?? "closed", "class": kind }, icon(to), name, timeElement(at, this.#ctx.now()),
+      element("p", {}, group, element("em", {}, what), ...(detail ? [` ${detail}`] : [])));
   }
 }
 

@@ -22,31 +22,36 @@ export const SORTS = {
   changed: { label: "last change", number: (row) => row.since ?? 0 },
 };
 
-/** The rank of the condition first; then the failure rate, in steps, so that rows do not move with every call. */
+/** More than the number of seconds from 1970 until any outage. */
+const FAR = 1e11;
+
+/**
+ * The rank of the condition first; then the time down, and for other rows the distance from the threshold and the failure rate, in steps, so
+ * that rows do not move with every call.
+ */
 function severity(row, keys) {
-  const condition = row.kind === "group" ? worst(groupCounts(row, keys(row.name))) : row.condition;
+  const listed = row.kind === "group" ? keys(row.name) : [row];
+  const condition = row.kind === "group" ? worst(groupCounts(row, listed)) : row.condition;
   const rank = STATE_NAMES.length - STATE_NAMES.indexOf(condition);
-  const share = condition === "closed" ? Math.min(1, Math.max(thresholdShare(row), failureRate(row) ?? 0)) : (failureRate(row) ?? 0);
-  return rank * 10 + Math.floor(share * 4);
+  const began = listed.reduce((least, { outage }) => Math.min(least, outage?.since ?? FAR), FAR);
+  const share = Math.min(1, Math.max(thresholdShare(row), failureRate(row) ?? 0));
+  return rank * 10 * FAR + (began < FAR ? 5 * FAR - began : Math.floor(share * 4) * FAR);
 }
 
 /** Keeps rows sorted. Sorting again is cheap, because names are compared only once and most rows are in order. */
 export class Order {
   /** All rows, in the present order. */
   #rows = [];
-  #ranked = 0;
   #byName = [];
 
-  /** Takes the present rows; `added` tells whether there may be others than before. */
-  take(rows, added) {
-    if (!added && this.#ranked) return;
+  /** Takes the present rows, after some were added or removed. */
+  take(rows) {
     const present = new Set(rows);
     this.#rows = this.#rows.filter((row) => present.delete(row)).concat([...present]);
     const named = new Set(this.#rows);
     this.#byName = this.#byName.filter((row) => named.delete(row)).concat([...named]);
     this.#byName.sort((one, other) => collator.compare(one.text, other.text));
     this.#byName.forEach((row, index) => (row.rank = index));
-    this.#ranked = rows.length;
   }
 
   /** Returns the rows in order. */

@@ -15,7 +15,7 @@ export class Overview {
   #parts;
   #bar = OUTCOMES.map((name) => element("i", { class: name }));
 
-  /** @param {{node, head, text, bar, outcomes}} parts elements of the page */
+  /** @param {{node, head, text, bar, outcomes, rate}} parts elements of the page */
   constructor(parts) {
     this.#parts = parts;
     parts.bar.append(...this.#bar);
@@ -33,8 +33,8 @@ export class Overview {
     const state = down.length || keysDown ? "open" : total(NOTABLE) ? "half-open" : "closed";
     setAttribute(node, "data-state", asOf ? "unknown" : known ? state : "unknown");
     const prefix = asOf ? `At ${clock(asOf)}: ` : "";
-    setText(head, prefix + (known ? headOf(down.length, keysDown, breakers.length, known) : store.complete ? "No breakers yet" : "Loading…"));
-    setText(text, known ? [longest(down, now), notable(store.meta.counts)].filter(Boolean).join(". ") : "");
+    setText(head, prefix + (known ? headOf(down.length, keysDown) : store.complete ? "No breakers yet" : "Loading…"));
+    setText(text, known ? [longest(down, now) || quiet(breakers.length, known), notable(store.meta.counts)].filter(Boolean).join(". ") : "");
     this.#showOutcomes(breakers, store);
     return down.length + keysDown;
   }
@@ -50,24 +50,25 @@ export class Overview {
     });
     this.#parts.bar.hidden = !total;
     const named = OUTCOMES.map((name, index) => [parts[index], name, texts[index]]).filter(([part, name]) => part || name === "answered");
-    const children = total ? [...named.map(([, name, share]) => [name, `${share} ${name}`]), ["", `${rate(total / Math.max(sum.seconds, 1))}`]] : [["", sum.seconds ? "No calls in the last minute" : "–"]];
-    const { outcomes } = this.#parts;
-    while (outcomes.children.length > children.length) outcomes.lastChild.remove();
-    while (outcomes.children.length < children.length) outcomes.append(element("span"));
-    children.forEach(([style, label], index) => {
+    const { outcomes, rate: rateNode } = this.#parts;
+    setText(rateNode, total ? rate(total / Math.max(sum.seconds, 1)) : "");
+    const labels = total ? named.map(([, name, share]) => [name, `${share} ${name}`]) : [];
+    if (outcomes.children.length !== labels.length || !labels.length) outcomes.replaceChildren(...(labels.length ? labels.map(() => element("span")) : [sum.seconds ? "No calls" : "–"]));
+    labels.forEach(([style, label], index) => {
       setAttribute(outcomes.children[index], "class", style);
       setText(outcomes.children[index], label);
     });
   }
 }
 
-function headOf(down, keysDown, breakers, known) {
+function headOf(down, keysDown) {
   if (down && keysDown) return `${counted(down, "breaker")} and ${counted(keysDown, "key")} down`;
   if (down) return `${counted(down, "breaker")} down`;
   if (keysDown) return `${counted(keysDown, "key")} down`;
-  const keys = known - breakers;
-  return `Nothing is down: ${[breakers ? counted(breakers, "breaker") : "", keys ? counted(keys, "key") : ""].filter(Boolean).join(", ")}`;
+  return "Nothing is down";
 }
+
+const quiet = (breakers, known) => [breakers ? counted(breakers, "breaker") : "", known > breakers ? counted(known - breakers, "key") : ""].filter(Boolean).join(" and ");
 
 /** Names the breakers that have been down for the longest time. */
 function longest(down, now) {

@@ -8,8 +8,8 @@ const UNKNOWN = "–";
 
 /** The columns: the order that a click on the header chooses, and the label. */
 const COLUMNS = [
-  ["severity", "Condition"], ["name", "Name"], ["down", "Down for"], ["failures", "Failing"], ["calls", "Calls"],
-  ["p99", "p99"], ["callers", "Callers, last minute"], ["rejections", "Rejected"], ["changed", "Last change"],
+  ["severity", "Condition"], ["name", "Name"], ["down", "Down"], ["failures", "Failing"], ["calls", "Calls"],
+  ["p99", "p99"], ["callers", "Callers got"], ["rejections", "Rejected"], ["changed", "Last change"],
 ];
 
 /** The header of the table. */
@@ -45,15 +45,16 @@ export class TableRow {
   #name;
   #cells = new Map(COLUMNS.map(([by]) => [by, element("td", { role: "cell", class: `c-${by}` })]));
   #callers = new Callers();
+  #keys = element("small");
   row;
 
   constructor(row, ctx) {
     this.row = row;
     this.ctx = ctx;
-    this.#name = element("button", { type: "button", class: "name", title: escaped(title(row)) }, nameOf(row));
+    this.#name = element("button", { type: "button", class: "name", title: escaped(title(row)) }, ...nameOf(row));
     this.#name.addEventListener("click", () => ctx.open(this.row.id));
     this.#cells.get("severity").append(this.#icon, this.#condition);
-    this.#cells.get("name").append(this.#name);
+    this.#cells.get("name").append(this.#name, this.#keys);
     this.#cells.get("callers").append(this.#callers.node);
     this.node = element("tr", { role: "row", class: "row" }, ...this.#cells.values());
   }
@@ -80,13 +81,14 @@ export class TableRow {
     this.#set("calls", perSecond == null ? UNKNOWN : rate(perSecond) || "0");
     this.#set("p99", minute?.p99 == null ? UNKNOWN : measured(minute.p99));
     this.#set("rejections", minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN);
+    if (counts) setText(this.#keys, counted(row.keys ?? 0, "key"));
     this.#callers.update(row);
     this.tick(now);
   }
 
   tick(now) {
     const { row } = this;
-    this.#set("down", row.outage ? roughly(now - row.outage.since) : row.kind === "group" ? counted(row.keys ?? 0, "key") : "");
+    this.#set("down", row.outage ? roughly(now - row.outage.since) : "");
     this.#set("changed", row.since ? clock(row.since, now) : row.kind === "group" ? "" : "never");
   }
 
@@ -97,5 +99,5 @@ export class TableRow {
   }
 }
 
-/** Returns the name of a row; a long key is cut in its middle. */
-const nameOf = (row) => (row.kind === "key" ? `${row.name} · ${shortened(keyText(row), 44)}` : row.name);
+/** Returns the parts of the name of a row. A long key is cut in its middle; small screens leave out the name before it. */
+const nameOf = (row) => (row.kind === "key" ? [element("span", { class: "of" }, `${row.name} · `), shortened(keyText(row), 44)] : [row.name]);

@@ -13,9 +13,11 @@ use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
 use crate::{
+    data::{error, json},
+    feed::Feed,
     guard,
     override_request::{OverrideRequest, RequestBody},
-    snapshot::SnapshotCache,
+    sampler::Sampler,
     token::Token,
 };
 
@@ -32,14 +34,11 @@ pub(crate) struct AppState(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) token: Option<Token>,
     pub(crate) on_override: Option<OnOverride>,
-    pub(crate) snapshots: SnapshotCache,
+    /// The readings and the log.
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) sampler: Sampler,
     /// One permit for each page that may be open at the same time.
     pub(crate) streams: Arc<Semaphore>,
-}
-
-/// Returns every entry: `GET /api/breakers`.
-pub(crate) async fn breakers(State(AppState(inner)): State<AppState>) -> Response {
-    json(inner.snapshots.latest().by_section(inner.token.is_some()))
 }
 
 /// Returns the metrics in the text format of Prometheus: `GET /metrics`.
@@ -104,14 +103,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type
         .and_then(|value| value.split(';').next())
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
-}
-
-fn error(status: StatusCode, message: &str) -> Response {
-    (status, json(serde_json::json!({ "error": message }).to_string())).into_response()
-}
-
-fn json(body: String) -> Response {
-    with_content_type("application/json", body)
 }
 
 pub(crate) fn with_content_type(media_type: &'static str, body: impl IntoResponse) -> Response {

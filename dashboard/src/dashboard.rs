@@ -9,11 +9,14 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::{
+    about::About,
     api::{self, AppState, Inner, OnOverride},
+    compress, data,
+    feed::Feed,
     guard,
     override_request::OverrideRequest,
     page,
-    snapshot::SnapshotCache,
+    sampler::Sampler,
     stream,
     token::Token,
 };
@@ -72,10 +75,14 @@ impl Dashboard {
     /// Returns the dashboard as an axum router, to be merged at `/` or nested below any path of a service.
     pub fn router(self) -> Router {
         let Self { token, on_override, hosts, embeddable, .. } = self;
+        let about = About { started: Feed::now(), can_override: token.is_some(), ..About::default() };
+        let (feed, sampler) = (Feed::new(about), Sampler::default());
+        sampler.ensure(&feed);
         let state = AppState(Arc::new(Inner {
             token,
             on_override,
-            snapshots: SnapshotCache::new(),
+            feed,
+            sampler,
             streams: Semaphore::new(stream::MAX_STREAMS).into(),
         }));
         Router::new()
@@ -84,10 +91,15 @@ impl Dashboard {
             .route("/theme.css", get(page::theme))
             .route("/icon.svg", get(page::icon))
             .route("/js/{file}", get(page::script))
-            .route("/api/breakers", get(api::breakers))
+            .route("/api/breakers", get(data::breakers))
+            .route("/api/item", get(data::item))
+            .route("/api/keys", get(data::keys))
+            .route("/api/history", get(data::history))
+            .route("/api/events", get(data::events))
             .route("/api/live", get(stream::live))
             .route("/api/overrides", post(api::override_breaker).layer(api::body_limit()))
             .route("/metrics", get(api::metrics))
+            .layer(middleware::from_fn(compress::compress_response))
             .layer(middleware::from_fn(guard::limit_time_and_catch_panics))
             .layer(middleware::map_response_with_state(embeddable, guard::add_security_headers))
             .layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))

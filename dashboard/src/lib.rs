@@ -51,15 +51,29 @@
 //!
 //! When the dashboard is mounted in a service, that service decides who may *see* it: add an authentication layer around the router.
 
+mod about;
 mod api;
+mod changes;
+mod compress;
 mod connection;
 mod dashboard;
+mod data;
 mod entry;
+mod feed;
+mod filter;
 mod guard;
+mod history;
+mod item;
+mod keys;
+mod log;
+mod message;
+mod opening;
 mod override_request;
 mod page;
+mod reader;
+mod reading;
+mod sampler;
 mod server;
-mod snapshot;
 mod stream;
 mod token;
 

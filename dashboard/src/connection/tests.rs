@@ -93,7 +93,7 @@ async fn a_client_that_does_not_read_its_response_is_disconnected() {
 async fn a_page_that_does_not_read_its_events_is_disconnected() {
     let (mut client, served) = connect(4096);
     client.write_all(b"GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it fits");
-    read_to(&mut client, "event: all").await;
+    read_to(&mut client, "event: start").await;
     // The keep-alive comments fill the buffer.
     served.await.expect("no panic");
 }

@@ -16,11 +16,12 @@ use crate::{
     log::MAX_EVENTS,
     reader::Reader,
     reading::Reading,
+    responses::{error, json},
 };
 use axum::{
     extract::{RawQuery, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
 
 /// The largest number of ids in one request for histories.
@@ -159,14 +160,4 @@ async fn answer(result: impl Future<Output = Option<Option<Vec<u8>>>>) -> Respon
 
 pub(crate) fn bad_request(message: &str) -> Response {
     error(StatusCode::BAD_REQUEST, message)
-}
-
-pub(crate) fn error(status: StatusCode, message: &str) -> Response {
-    (status, json(serde_json::json!({ "error": message }).to_string())).into_response()
-}
-
-pub(crate) fn json(body: impl IntoResponse) -> Response {
-    let mut response = body.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

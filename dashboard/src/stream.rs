@@ -24,12 +24,13 @@ use crate::{
     api::AppState,
     changes,
     compress::{GZIP_HEADER, accepts_gzip},
-    data::{bad_request, error},
+    data::bad_request,
     feed::{Feed, Published},
     filter::Query,
     message::Message,
     opening::Opening,
     reading::Reading,
+    responses::error,
 };
 
 /// The maximum number of open pages. Each holds a connection for its event stream.

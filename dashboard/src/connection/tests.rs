@@ -19,7 +19,7 @@ fn connect(buffer: usize) -> (DuplexStream, JoinHandle<Duration>) {
     let router = Dashboard::new().token(token).router();
     let served = tokio::spawn(async move {
         let begun = Instant::now();
-        serve(stream, router, LIMITS).await;
+        serve(stream, SocketAddr::from(([127, 0, 0, 1], 1)), router, LIMITS).await;
         begun.elapsed()
     });
     (client, served)

@@ -12,6 +12,15 @@ use crate::{
 pub(crate) static ALL: [&dyn Capability; 4] =
     [&breaker::Breakers, &retry::Retries, &rate_limit::RateLimits, &bulkhead::Bulkheads];
 
+/// The metrics of the capabilities whose instances have no settings that the registry knows: they are only counted.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+static WITHOUT_SETTINGS: &[fn() -> Vec<crate::telemetry::Family>] = &[
+    retry::budgets::families,
+    crate::fallback::metrics::families,
+    #[cfg(feature = "tokio")]
+    crate::timeout::metrics::families,
+];
+
 /// Checks that the declarations of each name agree, and reports policies that do not see calls that hang. Call this function when the program
 /// starts, after settings from a file or the environment have been applied.
 ///
@@ -80,5 +89,45 @@ pub fn blind_spots() -> Vec<BlindSpot> {
 /// Returns the metrics of all capabilities, in a fixed order, including families without samples.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) fn families(top_keys: usize) -> Vec<crate::telemetry::Family> {
-    ALL.iter().flat_map(|capability| capability.families(top_keys)).collect()
+    let mut families: Vec<_> = ALL.iter().flat_map(|capability| capability.families(top_keys)).collect();
+    families.extend(WITHOUT_SETTINGS.iter().flat_map(|families| families()));
+    families
+}
+
+#[cfg(all(test, feature = "config"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{BreakerConfig, BulkheadConfig, RateLimitConfig, RetryPolicy, layers::ConfigOptions};
+
+    fn listed(config: &impl ConfigOptions) -> Vec<&'static str> {
+        let mut options = Vec::new();
+        let visited = config.visit_options(&mut |option, _| {
+            options.push(option);
+            Ok(())
+        });
+        assert!(visited.is_ok());
+        options
+    }
+
+    #[test]
+    fn the_options_of_a_file_are_those_that_are_listed() {
+        let per = Duration::from_secs(1);
+        let capabilities: [(&dyn Capability, _); 4] = [
+            (&breaker::Breakers, listed(&BreakerConfig::new())),
+            (&retry::Retries, listed(&RetryPolicy::new())),
+            (&rate_limit::RateLimits, listed(&RateLimitConfig::new(1, per))),
+            (&bulkhead::Bulkheads, listed(&BulkheadConfig::new())),
+        ];
+        for (capability, mut listed) in capabilities {
+            let mut options = capability.options().to_vec();
+            // A preset stands for other options, and only the code can set a store.
+            options.retain(|option| *option != "preset");
+            listed.retain(|option| *option != "store");
+            options.sort_unstable();
+            listed.sort_unstable();
+            assert_eq!(listed, options);
+        }
+    }
 }

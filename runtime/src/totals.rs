@@ -10,7 +10,7 @@ use std::{
     cell::Cell,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -32,25 +32,40 @@ pub(crate) enum Count {
 
 /// The counts at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sums([u64; KINDS]);
+pub(crate) struct Sums {
+    counts: [u64; KINDS],
+    /// The rejections of breakers that only observe. They are rare, so that the lines of counters have none of them.
+    observed_rejections: u64,
+}
 
 impl Sums {
     pub(crate) const fn new() -> Self {
-        Self([0; KINDS])
+        Self { counts: [0; KINDS], observed_rejections: 0 }
+    }
+
+    pub(crate) const fn with_observed_rejections(self, observed_rejections: u64) -> Self {
+        Self { observed_rejections, ..self }
+    }
+
+    pub(crate) const fn observed_rejections(self) -> u64 {
+        self.observed_rejections
     }
 
     /// Increments a count.
     pub(crate) const fn increment(&mut self, count: Count) {
-        self.0[count as usize] = self.0[count as usize].wrapping_add(1);
+        self.counts[count as usize] = self.counts[count as usize].wrapping_add(1);
     }
 
     pub(crate) const fn get(self, count: Count) -> u64 {
-        self.0[count as usize]
+        self.counts[count as usize]
     }
 
     #[cfg(feature = "keyed")]
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self(array::from_fn(|kind| self.0[kind].wrapping_add(other.0[kind])))
+        Self {
+            counts: array::from_fn(|kind| self.counts[kind].wrapping_add(other.counts[kind])),
+            observed_rejections: self.observed_rejections.wrapping_add(other.observed_rejections),
+        }
     }
 }
 
@@ -156,15 +171,22 @@ impl Totals {
 
     /// Returns the sums over all threads. Counts that another thread is adding at the moment may be missing.
     pub(crate) fn sums(&self) -> Sums {
-        self.counters().fold(Sums::default(), |Sums(sums), Counters { counts, .. }| {
-            // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
-            Sums(array::from_fn(|kind| sums[kind].wrapping_add(counts[kind].load(Ordering::Relaxed))))
-        })
+        let mut sums = Sums::new();
+        for Counters { counts, .. } in self.counters() {
+            for (sum, count) in sums.counts.iter_mut().zip(counts) {
+                // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
+                *sum = sum.wrapping_add(count.load(Ordering::Relaxed));
+            }
+        }
+        sums
     }
 
-    /// The counters of all slots, and the shared ones.
+    /// The counters of all slots that threads have had, and the shared ones. Most programs have fewer threads than there are slots.
     fn counters(&self) -> impl Iterator<Item = &Counters> {
-        self.0.own_lines().map(|Line(own)| own).chain([&self.0.shared])
+        // ORDERING: Relaxed: a caller that joins the counting threads sees all slots. For others, the counts of a thread whose slot is new may
+        // be missing for a moment, as any count may.
+        let used = USED.load(Ordering::Relaxed);
+        self.0.own_lines().take(used).map(|Line(own)| own).chain([&self.0.shared])
     }
 }
 
@@ -240,6 +262,9 @@ thread_local! {
 static TAKEN: Mutex<u64> = Mutex::new(0);
 const _: () = assert!(SLOTS == u64::BITS as usize);
 
+/// The number of slots that threads have had so far; they have the first ones.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
 /// A guard that frees a slot.
 struct Lease(u32);
 
@@ -257,6 +282,8 @@ fn take_slot() {
         let free = (!*taken).trailing_zeros();
         if free < u64::BITS {
             *taken |= 1 << free;
+            // ORDERING: Relaxed, as in `counters`.
+            USED.fetch_max(free as usize + 1, Ordering::Relaxed);
         }
         free
     };

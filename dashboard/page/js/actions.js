@@ -38,7 +38,7 @@ export class Actions {
   #last = { action: "", at: 0 };
   #reason = element("input", { name: "reason", maxlength: "200", autocomplete: "off", placeholder: "migration until 14:00" });
   #expiry = element("select", { name: "expires" }, ...EXPIRIES.map(([value, label]) => element("option", { value }, label)));
-  #operator = element("input", { name: "operator", maxlength: "100", autocomplete: "off", placeholder: "shown in the log" });
+  #operator = element("input", { name: "operator", maxlength: "64", autocomplete: "off", placeholder: "shown in the log" });
   #token = element("input", { name: "token", type: "password", autocomplete: "off", placeholder: "kept until this page is closed" });
   #result = element("p", { class: "result", role: "status" });
   #buttons = Object.entries(ACTIONS).map(([action, { label }]) => element("button", { type: "button", value: action, class: action === "force_open" ? "force" : "" }, label));

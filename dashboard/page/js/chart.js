@@ -16,6 +16,7 @@ const perSecond = (number) => (number < 10 ? Number(number.toFixed(1)) : Math.ro
 
 export class Chart {
   #series;
+  #sampleOf;
   #height;
   #svg = svgElement("svg", { preserveAspectRatio: "none", "aria-hidden": "true" });
   #cursor = element("div", { class: "cursor", hidden: true });
@@ -31,9 +32,13 @@ export class Chart {
   #drawn = "";
   node;
 
-  /** Creates an empty chart; `series` are the label and the style of each number of a sample, null for a number without a meaning. */
-  constructor(series, hasStates) {
+  /**
+   * Creates an empty chart; `series` are the label and the style of each number of a sample, null for a number without a
+   * meaning. `sampleOf` converts the numbers of a sample to those that are drawn above each other.
+   */
+  constructor(series, hasStates, sampleOf = (numbers) => numbers) {
     this.#series = series;
+    this.#sampleOf = sampleOf;
     this.#height = hasStates ? CALLS + GAP + STATES : CALLS;
     const shown = series.filter(Boolean);
     const legend = shown.map(([label, style]) => element("li", {}, element("i", { class: `swatch ${style}`, "aria-hidden": "true" }), label));
@@ -66,7 +71,9 @@ export class Chart {
 
   /** Draws the history of an entry; `now` is the right edge. */
   update({ history, state, since, recent = [] }, now) {
-    const { samples = [], changes = [], known_since: known = now } = history;
+    const { changes = [] } = history;
+    const known = history.known_since ?? now;
+    const samples = history.samples.map(([at, ...numbers]) => [at, ...this.#sampleOf(numbers)]);
     const drawn = JSON.stringify([samples.at(-1), samples.length, changes.at(-1), changes.length, state, since]);
     if (drawn !== this.#drawn) {
       this.#drawn = drawn;

@@ -152,7 +152,7 @@ export class Details {
     this.#dialog.replaceChildren(view.content);
     if (hadFocus) view.name.focus();
     if (!kind) return;
-    view.chart = kind.samples && new Chart(kind.samples, Boolean(entry.state));
+    view.chart = kind.samples && new Chart(kind.samples, Boolean(entry.state), kind.sampleOf);
     view.events = entry.state ? new EventList() : null;
     view.keys = kind.keys ? new KeySearch(this.#ctx, kind.keys, entry.name, (id) => this.open(id)) : null;
     view.actions = kind.acts && this.#ctx.canOverride() ? new Actions(this.#ctx, entry, () => this.#read()) : null;

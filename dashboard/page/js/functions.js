@@ -50,19 +50,24 @@ function fallbackFigures(entry) {
   return PARTS.map(([name]) => counter(labels[name], minute ? minute[name] ?? 0 : null, entry[name] ?? 0));
 }
 
-const timeoutCondition = ({ timed_out: n }) => ({ state: "free", label: n ? "Has timed out" : "Never timed out" });
+function timeoutCondition({ timed_out: total, last_minute: minute }) {
+  if (minute?.timed_out) return { state: "full", label: "Timing out" };
+  return { state: "free", label: total ? "No timeout in the last minute" : "Never timed out" };
+}
+/** Returns the number of timeouts of the last minute, if it is known, else since the start. */
+const timedOut = ({ timed_out: total = 0, last_minute: minute }) => (minute ? [minute.timed_out ?? 0, "in the last minute"] : [total, "since start"]);
 const limitText = ({ limit }) => (limit == null ? "limit computed for each call" : `limit ${measured(limit)}`);
 
 /** The kinds of this module, by `entry.kind`. */
 export const FUNCTIONS = {
-  fallback: { label: "Function with a fallback", row: fallbackRow, summary: fallbackSummary, figures: fallbackFigures, condition, samples: [["Answered", "answered"], ["Failed", "failed"], ["Fallback", "fallback"]] },
+  fallback: { label: "Function with a fallback", row: fallbackRow, summary: fallbackSummary, figures: fallbackFigures, condition, samples: [["Answered", "answered"], ["Fallback", "fallback"], ["Failed", "failed"]] },
   timeout: {
     label: "Function with a timeout",
-    row: (entry) => ({ ...timeoutCondition(entry), caption: `Timeout · ${limitText(entry)} · since start`, value: `${count(entry.timed_out ?? 0)} timed out` }),
-    summary: (entry) => ({ headline: `${counted(entry.timed_out ?? 0, "call")} timed out since the start.`, facts: [["Limit", limitText(entry).replace("limit ", "")]] }),
+    row: (entry) => ({ ...timeoutCondition(entry), caption: `Timeout · ${limitText(entry)}`, value: `${count(timedOut(entry)[0])} timed out`, text: timedOut(entry)[1] }),
+    summary: (entry) => ({ headline: `${counted(timedOut(entry)[0], "call")} timed out ${timedOut(entry)[1]}.`, facts: [["Limit", limitText(entry).replace("limit ", "")]] }),
     figures: (entry) => [counter("Timed out", entry.last_minute ? entry.last_minute.timed_out ?? 0 : undefined, entry.timed_out ?? 0)],
     condition: timeoutCondition,
-    samples: null,
+    samples: [["Timed out", "failed"], null, null],
   },
 };
 

@@ -1,13 +1,12 @@
 // The search among all keys of a group. The server searches, so that every key is found, not only those that are listed.
 
-import { count, counted, duration, element, escaped, keyText, setText, stateLabel } from "./format.js";
+import { STATE_NAMES, count, counted, duration, element, escaped, keyText, setText, stateLabel } from "./format.js";
 import { limitKey } from "./limits.js";
 import { rowIcon } from "./section.js";
 
-/** The number of keys at first, and with each "Show more". The server lists at most 200. */
+/** The number of keys at first, and with each "Show more". */
 const [FEW, MORE, MOST] = [15, 50, 200];
 const TYPING_PAUSE = 200;
-const STATES = ["open", "half-open", "forced-open", "disabled", "closed"];
 
 export class KeySearch {
   #ctx;
@@ -15,7 +14,7 @@ export class KeySearch {
   #name;
   #open;
   #search = element("input", { type: "search", autocomplete: "off", spellcheck: "false", placeholder: "part of a key" });
-  #state = element("select", {}, element("option", { value: "" }, "in any state"), ...STATES.map((state) => element("option", { value: state }, stateLabel(state).toLowerCase())));
+  #state = element("select", {}, element("option", { value: "" }, "in any condition"), ...STATE_NAMES.map((state) => element("option", { value: state }, stateLabel(state).toLowerCase())));
   #found = element("p", { class: "note", role: "status" });
   #list = element("ul", { class: "key-list" });
   #more = element("button", { type: "button", class: "link" }, "Show more");
@@ -33,7 +32,7 @@ export class KeySearch {
     this.#open = open;
     const isBreaker = kind === "breaker";
     this.node = element("section", { class: "key-search" }, element("h3", {}, "Keys"),
-      element("div", { class: "fields" }, element("label", {}, "Find a key", this.#search), ...(isBreaker ? [element("label", {}, "State", this.#state)] : [])),
+      element("div", { class: "fields" }, element("label", {}, "Find a key", this.#search), ...(isBreaker ? [element("label", {}, "Condition", this.#state)] : [])),
       this.#found, this.#list, this.#more);
     this.#search.addEventListener("input", () => {
       clearTimeout(this.#typing);

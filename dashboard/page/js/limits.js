@@ -74,7 +74,7 @@ function figures(entry) {
   return rows;
 }
 
-const kind = (label, keys = null) => ({ label, row, summary, figures, condition, samples: [["Admitted", "answered"], null, ["Rejected", "rejected"]], keys });
+const kind = (label, keys = null) => ({ label, row, summary, figures, condition, samples: [["Admitted", "answered"], ["Rejected", "rejected"], null], keys });
 
 /** The kinds of this module, by `entry.kind`. */
 export const LIMITS = {

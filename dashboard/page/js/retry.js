@@ -30,13 +30,14 @@ function outcomes(entry) {
   ];
 }
 
-/** Returns the outcomes of the last minute. */
-function minuteOutcomes({ calls = 0, retried = 0, failed = 0, cancelled = 0 }) {
+/** Returns the outcomes of the last minute. Without a number of cancelled calls, these cannot be told from first attempts that succeeded. */
+function minuteOutcomes({ last_minute: { calls = 0, retried = 0, failed = 0, cancelled }, cancelled: ever, panicked }) {
+  const rest = Math.max(0, calls - retried - failed - (cancelled ?? 0));
   return [
-    { style: "answered", label: "first attempt", number: Math.max(0, calls - retried - failed - cancelled), always: true },
+    { style: "answered", label: cancelled == null && (ever || panicked) ? "first attempt or cancelled" : "first attempt", number: rest, always: true },
     { style: "retried", label: "after retries", number: retried, always: true },
     { style: "failed", label: "failed", number: failed, always: true },
-    { style: "cancelled", label: "cancelled", number: cancelled },
+    { style: "cancelled", label: "cancelled", number: cancelled ?? 0 },
   ];
 }
 
@@ -56,14 +57,14 @@ function retryRow(entry) {
   return {
     ...condition(entry),
     caption: calls ? `${active ? `${counted(active.calls, "call")} in the last minute` : `${counted(calls, "call")} since start`} · ${attemptsPerCall(entry, active)} attempts per call` : inFlight,
-    parts: active ? minuteOutcomes(active) : outcomes(entry),
+    parts: active ? minuteOutcomes(entry) : outcomes(entry),
   };
 }
 
 function retrySummary(entry) {
   const { calls = 0, last_minute: minute } = entry;
   const active = minute?.calls ? minute : null;
-  const parts = active ? minuteOutcomes(active) : outcomes(entry);
+  const parts = active ? minuteOutcomes(entry) : outcomes(entry);
   const texts = shares(parts.map(({ number }) => number));
   const shown = parts.map(({ number, always, label }, index) => (number || always) && `${texts[index]} ${label}`).filter(Boolean).join(", ");
   const over = active ? "in the last minute" : "since the start";
@@ -94,17 +95,19 @@ const empty = ({ calls = 0, balance = 0 }) => calls > 0 && balance < 1;
 
 function budgetCondition(entry) {
   if (!entry.calls) return { state: "free", label: "Not used yet" };
+  if (entry.last_minute?.denied) return { state: "failing", label: "Denying retries" };
   return empty(entry) ? { state: "full", label: "Exhausted" } : { state: "free", label: "Available" };
 }
 
 const budgetRule = ({ ratio = 0, reserve_per_second: reserve = 0 }) => `${shareOf(ratio, 1)} of calls, and ${counted(reserve, "retry").replace("retrys", "retries")} per second`;
+const of = (entry) => entry.last_minute ?? entry;
 const balanceText = ({ balance = 0 }) => count(Math.floor(balance));
 
 const budgetRow = (entry) => ({
   ...budgetCondition(entry),
   caption: `Retry budget · ${budgetRule(entry)}`,
   value: `${balanceText(entry)} left`,
-  text: `${count(entry.withdrawn ?? 0)} withdrawn · ${count(entry.denied ?? 0)} denied since start`,
+  text: `${count(of(entry).withdrawn ?? 0)} withdrawn · ${count(of(entry).denied ?? 0)} denied ${entry.last_minute ? "in the last minute" : "since start"}`,
 });
 
 const budgetSummary = (entry) => ({
@@ -114,16 +117,16 @@ const budgetSummary = (entry) => ({
 
 const budgetFigures = (entry) => [
   counter("Calls", undefined, entry.calls ?? 0),
-  counter("Retries withdrawn", undefined, entry.withdrawn ?? 0),
+  counter("Retries withdrawn", entry.last_minute ? entry.last_minute.withdrawn ?? 0 : null, entry.withdrawn ?? 0),
   counter("Retries refunded", undefined, entry.refunded ?? 0),
-  counter("Retries denied", undefined, entry.denied ?? 0),
+  counter("Retries denied", entry.last_minute ? entry.last_minute.denied ?? 0 : null, entry.denied ?? 0),
   ["Balance", "", exact(Math.floor((entry.balance ?? 0) * 10) / 10)],
 ];
 
 /** The kinds of this module, by `entry.kind`. */
 export const RETRIES = {
-  retry: { label: "Retry", row: retryRow, summary: retrySummary, figures: retryFigures, condition, samples: [["Succeeded", "answered"], ["Failed", "failed"], null] },
-  budget: { label: "Retry budget", row: budgetRow, summary: budgetSummary, figures: budgetFigures, condition: budgetCondition, samples: null },
+  retry: { label: "Retry", row: retryRow, summary: retrySummary, figures: retryFigures, condition, samples: [["Neither retried nor failed", "answered"], ["Succeeded after retries", "retried"], ["Failed", "failed"]], sampleOf: ([calls, retried, failed]) => [calls - retried - failed, retried, failed] },
+  budget: { label: "Retry budget", row: budgetRow, summary: budgetSummary, figures: budgetFigures, condition: budgetCondition, samples: [["Withdrawn", "retried"], ["Denied", "failed"], null] },
 };
 
 /** The section of retries and budgets. */

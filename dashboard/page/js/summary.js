@@ -72,8 +72,8 @@ export function callers(entry) {
   const minute = entry.last_minute;
   if (!minute) return "Not measured yet: the first figures appear after some seconds";
   const over = period(minute.seconds ?? 60);
-  if (entry.callers) {
-    const { answered = 0, fallback = 0, failed = 0, cancelled = 0 } = minute.callers ?? {};
+  if (minute.callers) {
+    const { answered = 0, fallback = 0, failed = 0, cancelled = 0 } = minute.callers;
     const all = answered + fallback + failed + cancelled;
     if (!all) return `No calls in ${over}`;
     const [ofAnswered, ofFallback, ofFailed, ofCancelled] = shares([answered, fallback, failed, cancelled]);
@@ -85,7 +85,7 @@ export function callers(entry) {
   const named = [[successes, "an answer"], [failures, "an error"], [rejections, "a rejection"], [ignored, "an ignored error"], [cancelled, "cancelled"]];
   const texts = shares(named.map(([number]) => number));
   const parts = named.map(([number, label], index) => number && `${texts[index]} ${label}`).filter(Boolean);
-  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}; no fallback is known`;
+  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}${entry.callers ? ", before fallbacks" : "; no fallback is known"}`;
 }
 
 function next(entry, now) {

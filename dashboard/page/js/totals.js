@@ -26,14 +26,14 @@ export function breakerFigures(entry) {
   for (const [name, label] of [["ignored", "Ignored"], ["cancelled", "Cancelled"]]) if (entry[name] || lm?.[name]) rows.push(counter(label, of(name), entry[name] ?? 0));
   if (entry.hung != null) rows.push(counter("Hung", undefined, entry.hung));
   if (lm?.p99 != null || durations?.count) rows.push(["Duration, p99", seconds(lm?.p99), seconds(durations?.p99)]);
-  if (callers) rows.push(...callerFigures(lm?.callers, callers, Boolean(lm)));
+  if (callers) rows.push(...callerFigures(lm?.callers, callers));
   if (entry.transitions != null) rows.push(counter("State changes", undefined, entry.transitions));
   return rows;
 }
 
-function callerFigures(minute, total, isMeasured) {
+function callerFigures(minute, total) {
   const labels = [["answered", "Callers: answered"], ["fallback", "Callers: a fallback"], ["failed", "Callers: an error"], ["cancelled", "Callers: cancelled"]];
-  return labels.map(([name, label]) => counter(label, isMeasured ? minute?.[name] ?? 0 : null, total[name] ?? 0));
+  return labels.map(([name, label]) => counter(label, minute ? minute[name] ?? 0 : null, total[name] ?? 0));
 }
 
 /** The table. Its cells are updated in place, so that their text can be selected. */

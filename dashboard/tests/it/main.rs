@@ -4,13 +4,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod api;
 mod browser;
 mod calls;
 mod exposure;
+mod mounting;
 mod overrides;
 mod page;
 mod prometheus;
 mod rules;
+mod viewers;
 
 use std::{
     fs, io,
@@ -71,10 +74,14 @@ impl Served {
 
     /// Serves the dashboard below a path of a service.
     fn nested(path: &str, dashboard: Dashboard) -> Self {
+        Self::app(Router::new().nest(path, dashboard.router()))
+    }
+
+    /// Serves a service that the dashboard is mounted in.
+    fn app(app: Router) -> Self {
         Self::start(|runtime| {
             let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
             let address = listener.local_addr().unwrap();
-            let app = Router::new().nest(path, dashboard.router());
             runtime.spawn(async move { axum::serve(listener, app).await });
             address
         })

@@ -6,13 +6,12 @@ use std::{
 };
 
 use super::BreakerRef;
-#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-use crate::breaker::history::Tally;
 use crate::{
     BreakerState, OpenReason,
     breaker::{
-        HistoryEntry, Snapshot, SnapshotConfig,
-        history::{History, Spent, before},
+        HistoryEntry, Outage, Snapshot, SnapshotConfig,
+        history::{Details, Spent, before},
+        outage::StoredOutage,
         parameters::RatePolicy,
         snapshot::{LastFailure, WindowSnapshot},
         state::{Circuit, State},
@@ -23,6 +22,24 @@ use crate::{
     keyed_store::key,
     totals::Count,
 };
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+use crate::{
+    breaker::history::{History, Tally},
+    totals::Sums,
+};
+
+/// The numbers of a breaker of which metrics are made.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+#[derive(Debug)]
+pub(crate) struct Measurement {
+    pub(crate) sums: Sums,
+    pub(crate) tally: Tally,
+    pub(crate) state: BreakerState,
+    /// The length of the outage; zero without one.
+    pub(crate) outage: Duration,
+    pub(crate) admitted_share: f64,
+    pub(crate) observe_only: bool,
+}
 
 impl BreakerRef<'_> {
     /// The state that applies to the next call: an expired state reads as its successor.
@@ -35,15 +52,25 @@ impl BreakerRef<'_> {
         self.rebased_circuit(now).state_at(&self.parameters(), now)
     }
 
-    /// The number of entries into each state and the time spent in it, including the current stay.
+    /// The numbers of which metrics are made.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn tally(self) -> Tally {
+    pub(crate) fn measure(self) -> Measurement {
+        let (parameters, now, history) = (self.parameters(), clock::now(), self.engine.history.get());
         // The lock excludes transitions.
         let lock = events::queue();
-        let mut tally = self.engine.history.get().map(History::tally).unwrap_or_default();
-        tally.add(self.spent(self.engine.circuit.load(), clock::now()));
+        let mut tally = history.map(History::tally).unwrap_or_default();
+        tally.add(self.spent(self.engine.circuit.load(), now));
+        let since = history.and_then(|history| history.details().outage.as_ref().map(|outage| outage.since));
+        let circuit = self.rebased_circuit(now);
         drop(lock);
-        tally
+        Measurement {
+            sums: self.engine.sums(),
+            tally,
+            state: circuit.state_at(&parameters, now),
+            outage: since.map_or(Duration::ZERO, |since| now.since(since)),
+            admitted_share: circuit.admitted_share(&parameters, now),
+            observe_only: parameters.observe_only,
+        }
     }
 
     /// The time since the last change of state, in two parts: in the stored state of `circuit`, and in its successor after the stored state
@@ -74,19 +101,23 @@ impl BreakerRef<'_> {
         let parameters = self.parameters();
         loop {
             let now = clock::now();
-            let (circuit, transitions, changed_at, operator_reason, failure) = {
+            let (circuit, transitions, changed_at, details) = {
                 // The lock excludes transitions, so that everything that the last one published is visible.
                 let _lock = events::queue();
                 let (circuit, engine) = (self.rebased_circuit(now), self.engine);
-                // ORDERING: Relaxed: all writes are under the same lock.
-                let transitions = engine.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
-                let failure = engine.history.get().and_then(History::last_failure);
-                (circuit, transitions, engine.changed_at(), engine.operator_reason(circuit.word().epoch()), failure)
+                match engine.history.get() {
+                    // ORDERING: Relaxed: all writes are under the same lock.
+                    Some(history) => {
+                        let transitions = history.transitions.load(Ordering::Relaxed);
+                        (circuit, transitions, engine.changed_at(), history.details().clone())
+                    }
+                    None => (circuit, 0, 0, Details::default()),
+                }
             };
             let word = circuit.word();
             let window = parameters.policy.rates().map(|rates| self.window(rates, word));
             let consecutive_failures = if parameters.policy.threshold().is_some() { word.failures() } else { 0 };
-            let (sums, survey) = (self.engine.totals.sums(), self.survey());
+            let (sums, survey) = (self.engine.sums(), self.survey());
             if self.engine.circuit.word().epoch() != word.epoch() {
                 continue;
             }
@@ -95,21 +126,28 @@ impl BreakerRef<'_> {
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
             let wall = SystemTime::now();
             let (key, overflow) = key::parts(self.engine.key());
+            let operator_reason = details.operator_reason(word.epoch());
+            let outage = details.outage.map(|outage| outage_at(outage, circuit, now, wall));
+            let failure = details.failure;
+            let last_failure = failure.map(|(text, at)| LastFailure { text, at: before(wall, now.since(at)) });
             return Snapshot {
                 name: self.settings.name,
                 key,
                 overflow,
                 state,
                 entered: word.state(),
+                admitted_share: circuit.admitted_share(&parameters, now),
                 consecutive_failures,
                 window,
                 trial_successes: u32::from(word.trial_successes()),
                 trial_failures: u32::from(word.trial_failures()),
+                trials_in_flight: u32::from(word.trials_in_flight()),
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
                 ignored: sums.get(Count::Ignored),
                 cancelled: sums.get(Count::Cancelled),
                 rejections: sums.get(Count::Rejection),
+                observed_rejections: sums.observed_rejections(),
                 hung: self.hung(),
                 in_flight: survey.map(|survey| survey.in_flight),
                 durations: if self.engine.key().is_none() { self.settings.durations() } else { None },
@@ -121,7 +159,8 @@ impl BreakerRef<'_> {
                 open_reason: open_reason(circuit, state),
                 failed_recoveries: u32::from(circuit.failed_recoveries()),
                 operator_reason,
-                last_failure: failure.map(|(text, at)| LastFailure { text, at: before(wall, now.since(at)) }),
+                outage,
+                last_failure,
                 config: SnapshotConfig::new(&parameters),
             };
         }
@@ -140,6 +179,13 @@ impl BreakerRef<'_> {
         };
         WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }
     }
+}
+
+/// The outage of `circuit`, as a snapshot at `now` contains it.
+fn outage_at(stored: StoredOutage, circuit: Circuit, now: Moment, wall: SystemTime) -> Outage {
+    let (lasted, failed_recoveries) = (now.since(stored.since), stored.failed_recoveries(circuit));
+    let StoredOutage { reason, error, .. } = stored;
+    Outage { since: before(wall, lasted), reason, failed_recoveries, error, lasted }
 }
 
 /// Returns true if the stored state is open or forced open, even if it has expired.

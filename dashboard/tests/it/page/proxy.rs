@@ -84,6 +84,7 @@ async fn seven_tabs_of_a_browser_are_live() {
         browser.go(&served.url("/")).await;
         browser.until(LIVE).await;
         browser.shows("tabbed", "closed", "Closed").await;
+        assert_eq!(browser.run(ENDED).await, json!(0));
         tabs.push(tab);
     }
     TABBED.force_open();

@@ -2,7 +2,8 @@
 //!
 //! `PAGE_BREAKERS=1000 cargo bench -p steadfast-dashboard --bench page` prints one row of the table; the number of breakers is 10, 1000
 //! or 10000, and is compiled in, since each breaker is a static. With 10,000 breakers there are 10,000 keys as well. `-- idle` counts the
-//! reconnects of a page without calls, in ten minutes. The measurements need Chromium and its driver.
+//! reconnects of a page without calls, in ten minutes. The measurements need Chromium and its driver, except `-- server`, which measures
+//! the server alone.
 
 #![allow(
     dead_code,
@@ -16,6 +17,8 @@
 mod browser;
 #[path = "../tests/it/process.rs"]
 mod process;
+#[path = "page/server.rs"]
+mod server;
 #[path = "page/traffic.rs"]
 mod traffic;
 #[path = "page/wire.rs"]
@@ -85,6 +88,10 @@ fn main() {
     }
     if env::args().any(|argument| argument == "idle") {
         return measure_idle();
+    }
+    if env::args().any(|argument| argument == "server") {
+        server::measure();
+        std::process::exit(0);
     }
     let load = traffic::start();
     let (application, delays) = serve();

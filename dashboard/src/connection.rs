@@ -2,13 +2,19 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, extract::ConnectInfo};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -36,12 +42,22 @@ impl ConnectionLimits {
 }
 
 /// Serves a connection until it is closed or one of its timeouts elapses.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: Router, limits: ConnectionLimits) {
+///
+/// Each request has the address of the `peer` in its extensions, as the requests of axum's own server have on demand.
+pub(crate) async fn serve<S>(stream: S, peer: SocketAddr, router: Router, limits: ConnectionLimits)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let stream = TokioIo::new(WriteTimeout { stream, timeout: limits.write_timeout, stall_timer: None });
     let mut connection = http1::Builder::new();
     connection.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.call(request)
+    });
     // An error means that the client broke the connection or violated the protocol; the server needs no reaction to it.
-    _ = connection.serve_connection(stream, TowerToHyperService::new(router)).await;
+    _ = connection.serve_connection(stream, service).await;
 }
 
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] after `timeout` without progress.

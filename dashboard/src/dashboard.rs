@@ -3,27 +3,47 @@
 use std::{fmt, sync::Arc};
 
 use axum::{
-    Router, middleware,
+    Router,
+    http::request::Parts,
+    middleware,
     routing::{get, post},
 };
 use tokio::sync::Semaphore;
 
 use crate::{
+    about::About,
+    access::Access,
     api::{self, AppState, Inner, OnOverride},
-    guard,
+    compress, data,
+    feed::Feed,
+    guard, identity,
     override_request::OverrideRequest,
-    page,
-    snapshot::SnapshotCache,
+    overrides,
+    page::{self, BasePath},
+    request_ids::RequestIds,
+    sampler::Sampler,
     stream,
     token::Token,
 };
 
 /// The configuration of a dashboard. The [crate documentation](crate) describes the page, manual control and security.
+///
+/// ```
+/// use steadfast_dashboard::{Dashboard, Token};
+///
+/// # fn example(to_override: Token, to_look: Token) -> axum::Router {
+/// let dashboard = Dashboard::new().title("checkout").token(to_override).view_token(to_look);
+/// axum::Router::new().merge(dashboard.router_at("/ops"))
+/// # }
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "a dashboard serves nothing until `router` or `bind` is called"]
 pub struct Dashboard {
-    token: Option<Token>,
+    title: Option<String>,
+    instance: Option<String>,
+    access: Access,
     on_override: Option<OnOverride>,
+    base_path: BasePath,
     pub(crate) hosts: Option<Vec<String>>,
     pub(crate) allow_remote: bool,
     embeddable: bool,
@@ -35,16 +55,89 @@ impl Dashboard {
         Self::default()
     }
 
-    /// Enables manual control: requests with this token can force breakers open, disable and reset them.
-    pub fn token(mut self, token: Token) -> Self {
-        self.token = Some(token);
+    /// Sets the title of the page, usually the name of the service. The default is the name of the program's file.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
         self
     }
 
-    /// Calls `callback` after each override that was requested with a valid token, [applied](OverrideRequest::applied) or not. A panic
-    /// of `callback` is caught and does not affect the response.
+    /// Sets the name of this instance of the service, which the page shows next to the title. The default is the name of the host and the
+    /// process id: `web-3 (pid 4121)`. The host is read from the environment variable `HOSTNAME`, or from the system.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// Enables manual control: requests with this token can force breakers open, disable and reset them. They may read as well.
+    ///
+    /// A request carries the token in the header `X-Steadfast-Token`, or as `Authorization: Bearer`.
+    pub fn token(mut self, token: Token) -> Self {
+        self.access.token = Some(token);
+        self
+    }
+
+    /// Restricts reading: everything except the files of the page, which contain no data, requires this token, the one of
+    /// [`token`](Self::token), or the permission of [`authorize`](Self::authorize). Other requests get 401.
+    ///
+    /// Prometheus sends the token with `authorization: { credentials: ... }` in its scrape configuration.
+    pub fn view_token(mut self, token: Token) -> Self {
+        self.access.view_token = Some(token);
+        self
+    }
+
+    /// Restricts reading, as [`view_token`](Self::view_token) does, to the requests for which `is_permitted` returns true. It suits
+    /// services with a login of their own, whose middleware stores the user in the extensions of the request.
+    ///
+    /// `is_permitted` is called for each request without a valid token, and must not block. If it panics, the response is 500. An override
+    /// requires the token of [`token`](Self::token) as well.
+    ///
+    /// ```
+    /// use steadfast_dashboard::Dashboard;
+    ///
+    /// #[derive(Clone)]
+    /// struct User {
+    ///     is_operator: bool,
+    /// }
+    ///
+    /// let dashboard =
+    ///     Dashboard::new().authorize(|request| request.extensions.get::<User>().is_some_and(|user| user.is_operator));
+    /// ```
+    pub fn authorize(mut self, is_permitted: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.access.authorize = Some(Arc::new(is_permitted));
+        self
+    }
+
+    /// Calls `callback` after each override that was requested with a valid token, [applied](OverrideRequest::applied) or not. A request
+    /// that is repeated with the same [id](OverrideRequest::request_id) is reported once. A panic of `callback` is caught and does not
+    /// affect the response.
+    ///
+    /// ```
+    /// use steadfast_dashboard::Dashboard;
+    ///
+    /// let dashboard = Dashboard::new().on_override(|request| {
+    ///     let operator = request.operator.as_deref().unwrap_or("an unknown operator");
+    ///     println!("{operator}: {} {}, {} breakers", request.action.as_str(), request.breaker, request.applied);
+    /// });
+    /// ```
     pub fn on_override(mut self, callback: impl Fn(&OverrideRequest) + Send + Sync + 'static) -> Self {
         self.on_override = Some(Arc::new(callback));
+        self
+    }
+
+    /// Sets a function that returns the name of the operator of a request. It replaces the name that the request claims, which nothing
+    /// verifies. Names are cut after 64 characters; `None` stands for an unknown operator.
+    ///
+    /// `operator` can read the user of the service's login from the extensions of the request, or a header that a trusted proxy sets. Such
+    /// a header is trustworthy only if requests can reach the dashboard through the proxy alone.
+    ///
+    /// ```
+    /// use steadfast_dashboard::Dashboard;
+    ///
+    /// let dashboard = Dashboard::new()
+    ///     .operator(|request| request.headers.get("x-forwarded-user")?.to_str().ok().map(str::to_owned));
+    /// ```
+    pub fn operator(mut self, operator: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.access.operator = Some(Arc::new(operator));
         self
     }
 
@@ -57,7 +150,10 @@ impl Dashboard {
         self
     }
 
-    /// Permits [`bind`](Self::bind) to listen at addresses that other machines can reach. Anyone who can connect can see the page.
+    /// Permits [`bind`](Self::bind) to listen at addresses that other machines can reach.
+    ///
+    /// **Warning:** without [`view_token`](Self::view_token) or [`authorize`](Self::authorize), everyone who can connect can read names,
+    /// keys, error texts and settings. The traffic, tokens included, is not encrypted: put TLS in front of it.
     pub fn allow_remote(mut self) -> Self {
         self.allow_remote = true;
         self
@@ -69,28 +165,84 @@ impl Dashboard {
         self
     }
 
-    /// Returns the dashboard as an axum router, to be merged at `/` or nested below any path of a service.
+    /// Sets the path at which browsers reach the page, for example `/tools/ops/` behind a proxy that removes this prefix.
+    ///
+    /// Without it, the page uses relative links, which suit every path of the service and every proxy that keeps the last segment of the
+    /// path. It is necessary only if the proxy forwards `/tools/ops`, without a slash at its end, as `/`.
+    pub fn base_path(mut self, path: &str) -> Self {
+        self.base_path = BasePath::new(path);
+        self
+    }
+
+    /// Returns the dashboard as an axum router, to be merged at `/`, or nested below any path with
+    /// [`Router::nest_service`]: `app.nest_service("/ops", dashboard.router())`.
+    ///
+    /// [`Router::nest`] works as well, but does not route `/ops/`, with a slash at its end. [`router_at`](Self::router_at) does.
     pub fn router(self) -> Router {
-        let Self { token, on_override, hosts, embeddable, .. } = self;
+        self.routes("")
+    }
+
+    /// Returns the dashboard as an axum router that serves it at `path`, with and without a slash at its end. It is to be merged, and the
+    /// router that it is merged into may be nested itself.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use steadfast_dashboard::Dashboard;
+    ///
+    /// let app: Router = Router::new().merge(Dashboard::new().router_at("/ops/breakers"));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not valid for [`Router::nest`]: for example if it does not begin with a slash.
+    pub fn router_at(self, path: &str) -> Router {
+        self.routes(path.trim_end_matches('/'))
+    }
+
+    /// Returns the routes of the dashboard at `path`, which has no slash at its end; empty for the root.
+    fn routes(self, path: &str) -> Router {
+        let Self { title, instance, access, on_override, base_path, hosts, embeddable, .. } = self;
+        let access = Arc::new(access);
+        let about = About {
+            started: Feed::now(),
+            title: title.unwrap_or_else(identity::default_title),
+            instance: instance.unwrap_or_else(identity::default_instance),
+            can_override: access.can_override(),
+        };
+        let (feed, sampler) = (Feed::new(about), Sampler::default());
+        sampler.ensure(&feed);
         let state = AppState(Arc::new(Inner {
-            token,
+            access: access.clone(),
+            request_ids: RequestIds::default(),
             on_override,
-            snapshots: SnapshotCache::new(),
+            feed,
+            sampler,
             streams: Semaphore::new(stream::MAX_STREAMS).into(),
         }));
-        Router::new()
-            .route("/", get(page::index))
-            .route("/style.css", get(page::style))
-            .route("/theme.css", get(page::theme))
-            .route("/icon.svg", get(page::icon))
-            .route("/js/{file}", get(page::script))
-            .route("/api/breakers", get(api::breakers))
+        let index = get(async move |uri| page::index(&base_path, &uri));
+        let routes = Router::new()
+            .route("/api/breakers", get(data::breakers))
+            .route("/api/item", get(data::item))
+            .route("/api/keys", get(data::keys))
+            .route("/api/history", get(data::history))
+            .route("/api/events", get(data::events))
             .route("/api/live", get(stream::live))
-            .route("/api/overrides", post(api::override_breaker).layer(api::body_limit()))
+            .route("/api/overrides", post(overrides::override_breaker).layer(overrides::body_limit()))
             .route("/metrics", get(api::metrics))
-            .layer(middleware::from_fn(guard::limit_time_and_catch_panics))
-            .layer(middleware::map_response_with_state(embeddable, guard::add_security_headers))
-            .layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))
+            .route_layer(middleware::from_fn_with_state(access, guard::check_viewer))
+            .merge(page::files())
+            .route("/", index.clone());
+        let routes = match path {
+            "" => routes,
+            // `nest` routes the index at the path without a slash only.
+            path => Router::new().nest(path, routes).route(&format!("{path}/"), index),
+        };
+        // Layers of the routes only: other paths belong to the service that the router is merged into.
+        routes
+            .route_layer(middleware::from_fn(compress::compress_response))
+            .route_layer(middleware::from_fn(guard::limit_time_and_catch_panics))
+            .route_layer(middleware::map_response_with_state(embeddable, guard::add_security_headers))
+            .route_layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))
             .with_state(state)
     }
 }
@@ -98,7 +250,10 @@ impl Dashboard {
 impl fmt::Debug for Dashboard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dashboard")
-            .field("token", &self.token)
+            .field("title", &self.title)
+            .field("instance", &self.instance)
+            .field("access", &self.access)
+            .field("base_path", &self.base_path)
             .field("hosts", &self.hosts)
             .field("allow_remote", &self.allow_remote)
             .finish_non_exhaustive()

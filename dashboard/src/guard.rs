@@ -1,5 +1,5 @@
-//! Protection against other sites (security headers, host check, origin check), and the timeout and the handling of panics that apply to
-//! every request.
+//! Protection against other sites (security headers, host check, origin check) and against readers without permission, and the timeout
+//! and the handling of panics that apply to every request.
 
 use std::{
     any::Any,
@@ -17,6 +17,11 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tokio::time;
+
+use crate::{
+    access::{Access, Denial},
+    responses,
+};
 
 /// The content security policy, for the given `frame-ancestors`.
 macro_rules! content_security_policy {
@@ -95,20 +100,38 @@ pub(crate) async fn check_host(State(allowed): State<AllowedHosts>, request: Req
     }
 }
 
+/// Rejects a request that may not read.
+pub(crate) async fn check_viewer(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match access.check_view(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(denial) => denied(denial),
+    }
+}
+
+/// Returns the response to a request that is rejected.
+pub(crate) fn denied(denial: Denial) -> Response {
+    let mut response = responses::error(denial.status(), denial.message());
+    if denial.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
 /// Returns false if the browser's headers show that the request comes from another origin. A request without these headers passes:
 /// only browsers send them.
+///
+/// `Sec-Fetch-Site` decides if it is present: no page can set it, and it stays right behind a proxy that replaces `Host`. Browsers send it
+/// to HTTPS and loopback addresses only. Otherwise, `Origin` is compared with `Host`.
 pub(crate) fn is_same_origin(headers: &HeaderMap, uri: &Uri) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let own = authority(headers, uri);
-    let origin = match headers.get(header::ORIGIN) {
-        None => true,
-        Some(origin) => {
-            origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, authority)| {
-                matches!(scheme, "http" | "https") && own.is_some_and(|own| own.eq_ignore_ascii_case(authority))
-            })
-        }
-    };
-    let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    origin && site
+    origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(scheme, authority)| {
+        matches!(scheme, "http" | "https") && own.is_some_and(|own| own.eq_ignore_ascii_case(authority))
+    })
 }
 
 fn authority<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<&'r str> {
@@ -145,7 +168,14 @@ mod tests {
             (&[("host", "127.0.0.1:9090"), ("origin", "file://127.0.0.1:9090")], false),
             (&[("host", "127.0.0.1:9090"), ("sec-fetch-site", "cross-site")], false),
             (&[("host", "127.0.0.1:9090"), ("sec-fetch-site", "same-site")], false),
+            (&[("host", "127.0.0.1:9090"), ("sec-fetch-site", "none")], false),
             (&[("host", "127.0.0.1:9090"), ("sec-fetch-site", "same-origin")], true),
+            (&[("host", "backend:80"), ("origin", "https://ops.example.org"), ("sec-fetch-site", "same-origin")], true),
+            (&[("host", "backend:80"), ("origin", "https://ops.example.org")], false),
+            (
+                &[("host", "127.0.0.1:9090"), ("origin", "http://127.0.0.1:9090"), ("sec-fetch-site", "cross-site")],
+                false,
+            ),
             (&[("origin", "http://127.0.0.1:9090")], false),
         ] {
             assert_eq!(is_same_origin(&headers(pairs), &uri), same, "{pairs:?}");

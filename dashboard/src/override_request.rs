@@ -1,17 +1,20 @@
-//! A request for manual control: its JSON, its validation, and the override that it applies.
+//! A request for manual control: its JSON and its validation.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use serde::Deserialize;
-use steadfast::{BreakerState, Override};
+use serde::{Deserialize, Deserializer};
+use steadfast::Override;
+
+use crate::access::MAX_OPERATOR_CHARS;
 
 /// An override that was requested with a valid token: see [`Dashboard::on_override`](crate::Dashboard::on_override).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OverrideRequest {
     /// The name of the breaker, or of the keyed breakers.
     pub breaker: String,
-    /// The key, if the override is for one breaker of [`KeyedBreakers`](steadfast::KeyedBreakers).
+    /// The key, if the override is for one breaker of [`KeyedBreakers`](steadfast::KeyedBreakers). If `breaker` names keyed breakers and
+    /// there is neither a key nor `overflow`, the override is for all present keys and the overflow breaker.
     pub key: Option<String>,
     /// True if the override is for the overflow breaker, which serves all keys without a breaker of their own. `key` is then `None`.
     pub overflow: bool,
@@ -21,12 +24,25 @@ pub struct OverrideRequest {
     pub reason: Option<String>,
     /// The time until the override ends; `None` if it has no expiry.
     pub expires_in: Option<Duration>,
-    /// True if the override was applied, false if no such breaker exists.
-    pub applied: bool,
+    /// The name of the operator: that of [`Dashboard::operator`](crate::Dashboard::operator), or without it the one that the request
+    /// claims, which nothing verifies.
+    pub operator: Option<String>,
+    /// The id with which the client repeats the request without a second effect.
+    pub request_id: Option<String>,
+    /// The number of state changes that the operator had seen; another one is a [conflict](Self::conflict).
+    pub expected_transitions: Option<u64>,
+    /// The address of the peer, which may be a proxy; `None` if the dashboard is mounted in a service that does not provide
+    /// `axum::extract::ConnectInfo<SocketAddr>`. `X-Forwarded-For` is not read: [`Dashboard::operator`](crate::Dashboard::operator) can
+    /// read the headers of a proxy that is trusted.
+    pub peer: Option<SocketAddr>,
+    /// The number of breakers to which the override was applied; 0 if no such breaker exists, and after a conflict.
+    pub applied: usize,
+    /// True if the override was not applied, because the breaker had changed since the operator looked at it.
+    pub conflict: bool,
 }
 
 /// The action of an override.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OverrideAction {
@@ -48,63 +64,80 @@ pub(crate) struct RequestBody {
     overflow: bool,
     action: OverrideAction,
     reason: Option<String>,
-    /// The time until the override ends, in seconds.
-    expires_in: Option<f64>,
+    /// The time until the override ends, in seconds: `None` if the field is absent, `Some(None)` if it is null.
+    #[serde(default, deserialize_with = "present")]
+    expires_in: Option<Option<f64>>,
+    operator: Option<String>,
+    request_id: Option<String>,
+    expected_transitions: Option<u64>,
 }
+
+/// The expiry of an override whose request has none. A forgotten override ends by then.
+const DEFAULT_EXPIRY: Duration = Duration::from_mins(15);
 
 /// The maximum length of a reason in characters. A reason of this length fits on the page.
 const MAX_REASON_CHARS: usize = 200;
 
+/// The lengths of an id in characters. 8 random characters distinguish the requests of 10 minutes.
+const REQUEST_ID_CHARS: std::ops::RangeInclusive<usize> = 8..=64;
+
 impl RequestBody {
     pub(crate) fn validate(self) -> Result<OverrideRequest, &'static str> {
-        let Self { breaker, key, overflow, action, reason, expires_in } = self;
+        let Self { breaker, key, overflow, action, reason, expires_in, operator, request_id, expected_transitions } =
+            self;
         if overflow && key.is_some() {
             return Err("`overflow` and `key` exclude each other");
         }
-        let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+        let reason = trimmed(reason);
         if reason.is_none() && action != OverrideAction::Reset {
             return Err("a `reason` is required");
         }
-        if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS) {
+        if is_longer(reason.as_ref(), MAX_REASON_CHARS) {
             return Err("the `reason` is longer than 200 characters");
         }
-        if reason.as_ref().is_some_and(|reason| reason.chars().any(char::is_control)) {
+        if has_control_characters(reason.as_ref()) {
             return Err("the `reason` contains control characters");
         }
-        let expires_in = match expires_in.map(Duration::try_from_secs_f64) {
-            None => None,
-            Some(_) if action == OverrideAction::Reset => return Err("a reset takes no `expires_in`"),
-            Some(Ok(expires_in)) if !expires_in.is_zero() => Some(expires_in),
-            Some(_) => return Err("`expires_in` must be a number of seconds above zero"),
+        let operator = trimmed(operator);
+        if is_longer(operator.as_ref(), MAX_OPERATOR_CHARS) {
+            return Err("the `operator` is longer than 64 characters");
+        }
+        if has_control_characters(operator.as_ref()) {
+            return Err("the `operator` contains control characters");
+        }
+        let is_id =
+            |id: &String| REQUEST_ID_CHARS.contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        if request_id.as_ref().is_some_and(|id| !is_id(id)) {
+            return Err("`request_id` must be 8 to 64 visible ASCII characters");
+        }
+        let is_reset = action == OverrideAction::Reset;
+        let expires_in = match expires_in.map(|seconds| seconds.map(Duration::try_from_secs_f64)) {
+            None if is_reset => None,
+            None => Some(DEFAULT_EXPIRY),
+            Some(None) => None,
+            Some(Some(_)) if is_reset => return Err("a reset takes no `expires_in`"),
+            Some(Some(Ok(expires_in))) if !expires_in.is_zero() => Some(expires_in),
+            Some(Some(_)) => return Err("`expires_in` must be a number of seconds above zero, or null for no expiry"),
         };
-        Ok(OverrideRequest { breaker, key, overflow, action, reason, expires_in, applied: false })
+        Ok(OverrideRequest {
+            breaker,
+            key,
+            overflow,
+            action,
+            reason,
+            expires_in,
+            operator,
+            request_id,
+            expected_transitions,
+            peer: None,
+            applied: 0,
+            conflict: false,
+        })
     }
 }
 
 impl OverrideRequest {
-    /// Applies the override and returns the resulting state; `None` if no such breaker exists.
-    pub(crate) fn apply(&self) -> Option<BreakerState> {
-        let requested = self.to_override();
-        match &self.key {
-            None if self.overflow => {
-                let breaker = steadfast::keyed_breakers(&self.breaker)?.overflow()?;
-                breaker.apply_override(&requested);
-                Some(breaker.state())
-            }
-            None => {
-                let breaker = steadfast::breaker(&self.breaker)?;
-                breaker.apply_override(&requested);
-                Some(breaker.state())
-            }
-            Some(key) => {
-                let breaker = steadfast::keyed_breakers(&self.breaker)?.get(key)?;
-                breaker.apply_override(&requested);
-                Some(breaker.state())
-            }
-        }
-    }
-
-    fn to_override(&self) -> Override {
+    pub(crate) fn to_override(&self) -> Override {
         let mut requested = match self.action {
             OverrideAction::ForceOpen => Override::force_open(),
             OverrideAction::Disable => Override::disable(),
@@ -118,4 +151,33 @@ impl OverrideRequest {
         }
         requested
     }
+}
+
+impl OverrideAction {
+    /// Returns the name of the action in requests and in the log: `force_open`, `disable` or `reset`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ForceOpen => "force_open",
+            Self::Disable => "disable",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Deserializes a field that is present, so that null differs from an absent field.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+fn trimmed(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn is_longer(text: Option<&String>, chars: usize) -> bool {
+    text.is_some_and(|text| text.chars().count() > chars)
+}
+
+fn has_control_characters(text: Option<&String>) -> bool {
+    text.is_some_and(|text| text.chars().any(char::is_control))
 }

@@ -82,14 +82,14 @@ impl Server {
         loop {
             // The semaphore is never closed.
             let Ok(permit) = permits.clone().acquire_owned().await else { return Ok(()) };
-            let Ok((stream, _)) = listener.accept().await else {
+            let Ok((stream, peer)) = listener.accept().await else {
                 time::sleep(ACCEPT_RETRY_DELAY).await;
                 continue;
             };
             while connections.try_join_next().is_some() {}
             let router = router.clone();
             connections.spawn(async move {
-                connection::serve(stream, router, limits).await;
+                connection::serve(stream, peer, router, limits).await;
                 drop(permit);
             });
         }

@@ -1,70 +1,188 @@
-//! Server-sent events for an open page: every entry once, then the changes.
+//! The live stream of an open page as server-sent events: the rows, then the changes.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    body::{Body, Bytes},
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use tokio::{sync::OwnedSemaphorePermit, time};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    task::spawn_blocking,
+    time::Instant,
+};
 
 use crate::{
-    api::{AppState, Inner},
-    snapshot::RegistrySnapshot,
+    api::AppState,
+    changes,
+    compress::{GZIP_HEADER, accepts_gzip},
+    data::bad_request,
+    feed::{Feed, Published},
+    filter::Query,
+    message::Message,
+    opening::Opening,
+    reading::Reading,
+    responses::error,
 };
 
 /// The maximum number of open pages. Each holds a connection for its event stream.
 pub(crate) const MAX_STREAMS: usize = 64;
-/// The time between two checks for changes: short enough to appear immediate, long enough to cost little.
-const UPDATE_INTERVAL: Duration = Duration::from_millis(250);
-/// The time between two keep-alive comments. Writing one also detects a broken connection.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// The delay before a client reconnects.
-const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+/// The time after which a `ping` is sent if there is no other event. Writing one also detects a broken connection.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// The number of events of the log that are sent at the start.
+const FIRST_EVENTS: u64 = 40;
 
-/// Streams the updates for one page: `GET /api/live`.
-pub(crate) async fn live(State(AppState(inner)): State<AppState>) -> Response {
-    let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many open pages\n").into_response();
+/// Streams the updates for one page: `GET /api/live`. With `?once=1`, the answer ends after the present state.
+pub(crate) async fn live(
+    State(AppState(inner)): State<AppState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let is_once = match Query::parse(query.as_deref(), &["once"]).and_then(|query| query.flag("once")) {
+        Ok(is_once) => is_once,
+        Err(message) => return bad_request(&message),
     };
-    let updates = Updates { inner, sent: None, _permit: permit };
-    let events = stream::unfold(updates, async |mut updates| {
-        let event = updates.next().await;
-        Some((Ok::<_, Infallible>(event), updates))
+    inner.sampler.ensure(&inner.feed);
+    if is_once {
+        return event_stream(Body::from(whole(&inner.feed).await));
+    }
+    let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "too many open pages");
+    };
+    let is_compressed = accepts_gzip(&headers);
+    let updates = Updates::open(inner.feed.clone(), is_compressed, permit).await;
+    let parts = stream::unfold(updates, async |mut updates| {
+        let part = updates.next().await;
+        Some((Ok::<_, Infallible>(part), updates))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)).into_response()
+    let mut response = event_stream(Body::from_stream(parts));
+    if is_compressed {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    response
 }
 
-/// The updates for one page. An update is computed only after the previous one was written, so no updates queue up for a slow client.
+fn event_stream(body: Body) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        // Otherwise, nginx and others would hold back the first events.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    (headers, body).into_response()
+}
+
+/// Returns the first messages of a stream in one text.
+async fn whole(feed: &Arc<Feed>) -> Bytes {
+    let (opening, _) = feed.open().await;
+    let log = newest_events(feed, &opening.reading);
+    let text = spawn_blocking(move || {
+        let chunks = (0..opening.chunks()).filter_map(|index| opening.chunk(index, false));
+        [opening.start(false)].into_iter().chain(chunks).chain([log.bytes(false)]).collect::<Vec<_>>().concat()
+    });
+    text.await.unwrap_or_default().into()
+}
+
+/// Returns the event `log` with the newest events.
+fn newest_events(feed: &Feed, reading: &Reading) -> Message {
+    let after = reading.events.saturating_sub(FIRST_EVENTS);
+    Message::new(changes::log(&feed.log.after(after, usize::try_from(reading.events - after).unwrap_or(usize::MAX))))
+}
+
+/// The updates for one page. The next part is made only after the previous one was accepted by the connection, so that nothing queues up for
+/// a slow client: it gets the difference between the reading that it has and the latest one.
 struct Updates {
-    inner: Arc<Inner>,
-    /// The snapshot that the client has; `None` before the first event.
-    sent: Option<Arc<RegistrySnapshot>>,
+    feed: Arc<Feed>,
+    publications: watch::Receiver<Arc<Published>>,
+    is_compressed: bool,
+    /// The first messages, and the index of the next of them that has rows; `None` after the last.
+    opening: Option<(Arc<Opening>, usize)>,
+    /// The reading that the client has.
+    sent: Arc<Reading>,
+    /// Parts that are to be sent before anything else.
+    parts: VecDeque<Bytes>,
+    ping_at: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Updates {
-    async fn next(&mut self) -> Event {
-        let Some(mut sent) = self.sent.take() else {
-            let latest = self.inner.snapshots.latest();
-            let all = latest.all(self.inner.token.is_some());
-            self.sent = Some(latest);
-            return Event::default().event("all").retry(RECONNECT_DELAY).data(all);
-        };
+    async fn open(feed: Arc<Feed>, is_compressed: bool, permit: OwnedSemaphorePermit) -> Self {
+        let (opening, publications) = feed.open().await;
+        let mut parts = VecDeque::new();
+        if is_compressed {
+            feed.compressed_streams.fetch_add(1, Ordering::Relaxed);
+            parts.push_back(Bytes::from_static(GZIP_HEADER));
+        }
+        parts.push_back(opening.start(is_compressed));
+        let ping_at = Instant::now() + PING_INTERVAL;
+        let sent = opening.reading.clone();
+        Self { feed, publications, is_compressed, opening: Some((opening, 0)), sent, parts, ping_at, _permit: permit }
+    }
+
+    /// Returns the next part of the response.
+    async fn next(&mut self) -> Bytes {
         loop {
-            time::sleep(UPDATE_INTERVAL).await;
-            let latest = self.inner.snapshots.latest();
-            let changes = latest.changes_since(&sent);
-            sent = latest;
-            if let Some(changes) = changes {
-                self.sent = Some(sent);
-                return Event::default().event("changes").data(changes);
+            if let Some(part) = self.parts.pop_front() {
+                self.ping_at = Instant::now() + PING_INTERVAL;
+                return part;
             }
+            match self.opening.take() {
+                Some((opening, index)) => self.open_further(opening, index).await,
+                None => self.wait().await,
+            }
+        }
+    }
+
+    /// Adds the next message with rows. The newest events of the log follow the first.
+    async fn open_further(&mut self, opening: Arc<Opening>, index: usize) {
+        if index == 1 {
+            self.parts.push_back(newest_events(&self.feed, &opening.reading).bytes(self.is_compressed));
+        }
+        let is_compressed = self.is_compressed;
+        let shared = opening.clone();
+        let chunk = spawn_blocking(move || shared.chunk(index, is_compressed)).await;
+        self.parts.extend(chunk.ok().flatten());
+        if index < opening.chunks() {
+            self.opening = Some((opening, index + 1));
+        }
+    }
+
+    /// Waits for changes, and adds them; adds a `ping` after a time without any.
+    async fn wait(&mut self) {
+        let Some(published) = self.feed.next(&mut self.publications, self.ping_at).await else {
+            self.parts.push_back(Message::new(changes::ping(Feed::now())).bytes(self.is_compressed));
+            return;
+        };
+        let is_compressed = self.is_compressed;
+        if published.reading.number == self.sent.number + 1 {
+            let messages = [&published.changes, &published.log];
+            self.parts.extend(messages.into_iter().flatten().map(|message| message.bytes(is_compressed)));
+        } else {
+            // Publications were missed while a part was being written.
+            let (feed, sent, latest) = (self.feed.clone(), self.sent.clone(), published.reading.clone());
+            let parts = spawn_blocking(move || {
+                let changes = changes::between(&sent, &latest).map(Message::new);
+                let messages = [changes, feed.log_between(&sent, &latest)];
+                messages.into_iter().flatten().map(|message| message.bytes(is_compressed)).collect::<Vec<_>>()
+            });
+            self.parts.extend(parts.await.unwrap_or_default());
+        }
+        self.sent = published.reading.clone();
+    }
+}
+
+impl Drop for Updates {
+    fn drop(&mut self) {
+        if self.is_compressed {
+            self.feed.compressed_streams.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

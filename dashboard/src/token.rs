@@ -1,11 +1,23 @@
-//! The token of manual control.
+//! Secret tokens, and the tokens that a request carries.
 
 use std::{error::Error, fmt};
 
-use axum::http::{HeaderMap, header::AUTHORIZATION};
-use subtle::ConstantTimeEq;
+use axum::http::{
+    HeaderMap, HeaderName,
+    header::{AUTHORIZATION, HeaderValue},
+};
+use subtle::{Choice, ConstantTimeEq};
 
-/// The secret that authorizes manual control. Its `Debug` output does not contain it.
+/// A secret that authorizes manual control, or reading: see [`Dashboard::token`](crate::Dashboard::token) and
+/// [`Dashboard::view_token`](crate::Dashboard::view_token). Its `Debug` output does not contain it.
+///
+/// ```
+/// use steadfast_dashboard::Token;
+///
+/// let token = Token::new("b9c1f0d3a7e84c52").unwrap();
+/// assert_eq!(format!("{token:?}"), "Token(..)");
+/// assert!(Token::new("secret").is_err());
+/// ```
 #[derive(Clone)]
 pub struct Token(Box<[u8]>);
 
@@ -16,6 +28,9 @@ pub struct WeakToken;
 
 /// The minimum length of a token in characters. 16 random letters and digits (95 bits) cannot be guessed.
 const MIN_LENGTH: usize = 16;
+
+/// The dashboard's own header for a token. It leaves `Authorization` to a proxy or a service that uses that header itself.
+const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-steadfast-token");
 
 impl Token {
     /// Creates a token of at least 16 visible ASCII characters. `openssl rand -hex 32` generates a good one.
@@ -29,13 +44,6 @@ impl Token {
             return Err(WeakToken);
         }
         Ok(Self(token.into_bytes().into()))
-    }
-
-    /// Returns true if the `Authorization` header carries this token. The comparison takes constant time for tokens of equal length, so
-    /// its duration reveals at most the length.
-    pub(crate) fn authorizes(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        given.is_some_and(|given| self.0.ct_eq(given).into())
     }
 }
 
@@ -53,34 +61,81 @@ impl fmt::Display for WeakToken {
 
 impl Error for WeakToken {}
 
+/// The tokens that a request carries, in `X-Steadfast-Token` or in `Authorization: Bearer`.
+pub(crate) struct GivenTokens<'r>(Vec<&'r [u8]>);
+
+impl<'r> GivenTokens<'r> {
+    pub(crate) fn of(headers: &'r HeaderMap) -> Self {
+        let own = headers.get_all(TOKEN_HEADER).iter().map(HeaderValue::as_bytes);
+        let bearer = headers.get_all(AUTHORIZATION).iter().filter_map(|value| bearer_token(value.as_bytes()));
+        Self(own.chain(bearer).filter(|token| !token.is_empty()).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns true if one of the given tokens is `token`. The comparison takes constant time for tokens of equal length, so its duration
+    /// reveals at most the length.
+    pub(crate) fn contains(&self, token: &Token) -> bool {
+        let found = self.0.iter().fold(Choice::from(0), |found, given| found | token.0.ct_eq(given));
+        found.into()
+    }
+}
+
+/// Returns the token after the scheme `Bearer`, which is not case-sensitive.
+fn bearer_token(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = authorization.split_at_checked(b"Bearer".len())?;
+    let token = rest.strip_prefix(b" ")?.trim_ascii();
+    scheme.eq_ignore_ascii_case(b"Bearer").then_some(token)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const GOOD: &str = "0123456789abcdef";
 
-    fn with(value: &str) -> HeaderMap {
-        value.parse().map(|value| HeaderMap::from_iter([(AUTHORIZATION, value)])).unwrap_or_default()
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let pairs = pairs.iter().filter_map(|(name, value)| Some((name.clone(), value.parse().ok()?)));
+        pairs.collect()
+    }
+
+    fn accepts(pairs: &[(HeaderName, &str)]) -> bool {
+        Token::new(GOOD).is_ok_and(|token| GivenTokens::of(&headers(pairs)).contains(&token))
     }
 
     #[test]
-    fn only_the_exact_token_authorizes() -> Result<(), WeakToken> {
-        let token = Token::new(GOOD)?;
-        assert!(token.authorizes(&with("Bearer 0123456789abcdef")));
+    fn either_header_carries_the_exact_token() {
+        for right in ["Bearer 0123456789abcdef", "bearer 0123456789abcdef", "BEARER  0123456789abcdef "] {
+            assert!(accepts(&[(AUTHORIZATION, right)]), "{right:?}");
+            assert!(accepts(&[(AUTHORIZATION, right), (TOKEN_HEADER, "another")]), "{right:?}");
+        }
+        assert!(accepts(&[(TOKEN_HEADER, GOOD)]));
+        assert!(accepts(&[(AUTHORIZATION, "Basic b3BzOm9wcw=="), (TOKEN_HEADER, GOOD)]), "the login of a proxy");
         for wrong in [
             "",
+            "Bearer",
             "Bearer ",
             "Bearer 0123456789abcde",
             "Bearer 0123456789abcdef0",
             "Bearer 0123456789abcdeF",
-            "bearer 0123456789abcdef",
+            "Bearer0123456789abcdef",
             "Basic 0123456789abcdef",
             GOOD,
         ] {
-            assert!(!token.authorizes(&with(wrong)), "{wrong:?}");
+            assert!(!accepts(&[(AUTHORIZATION, wrong)]), "{wrong:?}");
         }
-        assert!(!token.authorizes(&HeaderMap::new()));
-        Ok(())
+        for wrong in ["", "Bearer 0123456789abcdef", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF"] {
+            assert!(!accepts(&[(TOKEN_HEADER, wrong)]), "{wrong:?}");
+        }
+        assert!(!accepts(&[]));
+    }
+
+    #[test]
+    fn a_request_without_a_token_is_recognised() {
+        assert!(GivenTokens::of(&headers(&[(AUTHORIZATION, "Basic b3BzOm9wcw=="), (TOKEN_HEADER, "")])).is_empty());
+        assert!(!GivenTokens::of(&headers(&[(TOKEN_HEADER, "x")])).is_empty());
     }
 
     #[test]

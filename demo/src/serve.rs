@@ -49,7 +49,7 @@ pub(crate) async fn serve(address: SocketAddr, lanes: &[Lane], settings: Setting
         .route("/page.css", get(style))
         .route("/mode", get(mode).post(set_mode))
         .with_state(Controls { request_mode, status })
-        .nest("/breakers", dashboard.embeddable().router());
+        .merge(dashboard.embeddable().router_at("/breakers"));
 
     println!("Demo:                     http://{address}/");
     println!("Dashboard only:           http://{address}/breakers");

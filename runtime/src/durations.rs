@@ -188,6 +188,31 @@ impl Durations {
         self.all().quantile(quantile)
     }
 
+    /// Returns the durations that were recorded after `earlier`, an earlier value of the same breaker or retry: those of the last minute,
+    /// for example. A bucket that has fewer durations than before, which no later value has, counts as empty.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use steadfast::{BreakerConfig, CircuitBreaker};
+    /// static MAPS: CircuitBreaker = CircuitBreaker::new("maps", BreakerConfig::new().durations(true));
+    ///
+    /// MAPS.call(|| Ok::<_, std::io::Error>(()))?;
+    /// let earlier = MAPS.snapshot().durations.expect("they are recorded");
+    /// MAPS.call(|| Ok::<_, std::io::Error>(()))?;
+    /// let later = MAPS.snapshot().durations.expect("they are recorded").since(&earlier);
+    /// assert_eq!(later.successes.count(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            successes: self.successes.since(&earlier.successes),
+            failures: self.failures.since(&earlier.failures),
+            ignored: self.ignored.since(&earlier.ignored),
+            cancelled: self.cancelled.since(&earlier.cancelled),
+        }
+    }
+
     /// Adds the durations of other calls, for example of another instance of the service.
     pub fn merge(&mut self, other: &Self) {
         self.successes.merge(&other.successes);
@@ -246,6 +271,20 @@ impl DurationHistogram {
             counts.push((bucket, take(&mut left).saturating_add(take(&mut right))));
         }
         self.counts = counts;
+    }
+
+    /// Returns the durations that were recorded after `earlier`, an earlier value of the same histogram. A bucket that has fewer durations
+    /// than before counts as empty.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut before = earlier.counts.iter().peekable();
+        let counts = self.counts.iter().filter_map(|(bucket, count)| {
+            while before.next_if(|(earlier, _)| earlier < bucket).is_some() {}
+            let before = before.next_if(|(earlier, _)| earlier == bucket).map_or(0, |(_, count)| *count);
+            let since = count.saturating_sub(before);
+            (since > 0).then_some((*bucket, since))
+        });
+        Self { counts: counts.collect() }
     }
 
     fn sum_micros(&self) -> u128 {
@@ -408,13 +447,15 @@ mod tests {
         }
 
         #[test]
-        fn merging_adds_the_counts(
+        fn merging_adds_the_counts_and_since_subtracts_them(
             left in prop::collection::vec(0_u64..1 << 20, 0..50),
             right in prop::collection::vec(0_u64..1 << 20, 0..50),
         ) {
             let mut merged = histogram(&left);
             merged.merge(&histogram(&right));
-            prop_assert_eq!(merged, histogram(&[left, right].concat()));
+            prop_assert_eq!(&merged, &histogram(&[left.clone(), right.clone()].concat()));
+            prop_assert_eq!(merged.since(&histogram(&left)), histogram(&right));
+            prop_assert_eq!(histogram(&left).since(&merged), DurationHistogram::default());
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 use reqwest::{Method, StatusCode};
 use steadfast_dashboard::Dashboard;
 
-use crate::{Served, client, wait_for};
+use crate::{Served, TOKEN, client, wait_for, with_token};
 
 #[test]
 fn every_response_carries_the_security_headers() {
@@ -21,7 +21,7 @@ fn every_response_carries_the_security_headers() {
         "/icon.svg",
         "/api/breakers",
         "/metrics",
-        "/js/none.js",
+        "/api/overrides",
         "/none",
     ] {
         let response = client().get(served.url(path)).send().unwrap();
@@ -29,6 +29,7 @@ fn every_response_carries_the_security_headers() {
         // A path outside the dashboard belongs to the service that it is mounted in.
         if path == "/none" {
             assert_eq!(response.status(), StatusCode::NOT_FOUND);
+            assert_eq!(header("content-security-policy"), None);
             continue;
         }
         let policy = header("content-security-policy").unwrap_or_default();
@@ -49,11 +50,22 @@ fn every_response_carries_the_security_headers() {
         assert_eq!(header("set-cookie"), None, "{path}");
         assert_eq!(header("access-control-allow-origin"), None, "{path}");
     }
-    let preflight = client()
-        .request(Method::OPTIONS, served.url("/api/overrides"))
-        .header("Origin", "http://evil.example")
-        .header("Access-Control-Request-Method", "POST");
-    assert_eq!(preflight.send().unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[test]
+fn preflight_requests_of_other_sites_are_rejected() {
+    let served = Served::new(&with_token());
+    for path in ["/api/overrides", "/api/breakers", "/api/live", "/metrics"] {
+        let preflight = client()
+            .request(Method::OPTIONS, served.url(path))
+            .header("Origin", "http://evil.example")
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "x-steadfast-token, content-type");
+        let response = preflight.send().unwrap();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        let allows = response.headers().keys().any(|name| name.as_str().starts_with("access-control-"));
+        assert!(!allows, "{path}: {:?}", response.headers());
+    }
 }
 
 #[test]
@@ -76,7 +88,7 @@ fn response_for_host(served: &Served, host: &str) -> String {
 
 #[test]
 fn requests_for_a_foreign_host_name_are_rejected() {
-    let served = Served::new(&Dashboard::new());
+    let served = Served::new(&with_token());
     let port = served.address.port();
     for host in ["127.0.0.1", "localhost", "LOCALHOST", "[::1]"] {
         assert!(response_for_host(&served, &format!("{host}:{port}")).starts_with("HTTP/1.1 200"), "{host}");
@@ -85,6 +97,17 @@ fn requests_for_a_foreign_host_name_are_rejected() {
         let answer = response_for_host(&served, &format!("{host}:{port}"));
         assert!(answer.starts_with("HTTP/1.1 421"), "{host}: {answer}");
         assert!(!answer.contains("\"breakers\""), "{host}");
+    }
+    for (path, token) in [("/api/overrides", TOKEN), ("/metrics", TOKEN), ("/api/breakers", "")] {
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: evil.example\r\nX-Steadfast-Token: {token}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 421"), "a token permits no foreign host name: {answer}");
     }
     let chosen = Served::new(&Dashboard::new().hosts(["ops.example.org"]));
     assert!(response_for_host(&chosen, "ops.example.org").starts_with("HTTP/1.1 200"));

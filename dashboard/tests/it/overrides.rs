@@ -1,4 +1,7 @@
-//! Manual control over HTTP: rejected requests, applied overrides, the callback, keys.
+//! Manual control over HTTP: applied overrides, the callback, keys.
+
+mod operators;
+mod rejected;
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,7 +18,7 @@ use steadfast::{
     CircuitBreaker, KeyedBreakers,
     events::{self, Event},
 };
-use steadfast_dashboard::{Dashboard, OverrideAction};
+use steadfast_dashboard::{Dashboard, OverrideAction, OverrideRequest};
 
 use crate::{CONFIG, Served, TOKEN, client, with_token};
 
@@ -48,136 +51,6 @@ fn a_dashboard_without_a_token_is_read_only() {
 }
 
 #[test]
-fn invalid_requests_are_rejected_and_change_nothing() {
-    static GUARDED: CircuitBreaker = CircuitBreaker::new("guarded", CONFIG);
-    steadfast::register!(GUARDED);
-    let served = Served::new(&with_token());
-    let body = json!({ "breaker": "guarded", "action": "force_open", "reason": "for a test" }).to_string();
-    let request =
-        || client().post(served.url("/api/overrides")).header("Content-Type", "application/json").body(body.clone());
-    let bearer = format!("Bearer {TOKEN}");
-    let signed = || request().header("Authorization", &bearer);
-    for (case, request, expected) in [
-        ("no token", request(), StatusCode::UNAUTHORIZED),
-        ("an empty token", request().header("Authorization", "Bearer "), StatusCode::UNAUTHORIZED),
-        ("a wrong token", request().header("Authorization", "Bearer a-token-of-the-testz"), StatusCode::UNAUTHORIZED),
-        (
-            "a part of the token",
-            request().header("Authorization", "Bearer a-token-of-the-test"),
-            StatusCode::UNAUTHORIZED,
-        ),
-        ("another scheme", request().header("Authorization", format!("Basic {TOKEN}")), StatusCode::UNAUTHORIZED),
-        ("the token in a cookie", request().header("Cookie", format!("token={TOKEN}")), StatusCode::UNAUTHORIZED),
-        (
-            "the token in the query",
-            {
-                client()
-                    .post(served.url(&format!("/api/overrides?token={TOKEN}")))
-                    .header("Content-Type", "application/json")
-                    .body(body.clone())
-            },
-            StatusCode::UNAUTHORIZED,
-        ),
-        ("from another origin", signed().header("Origin", "http://evil.example"), StatusCode::FORBIDDEN),
-        ("from a sandbox", signed().header("Origin", "null"), StatusCode::FORBIDDEN),
-        ("from another port", signed().header("Origin", "http://127.0.0.1:1"), StatusCode::FORBIDDEN),
-        ("from another site", signed().header("Sec-Fetch-Site", "cross-site"), StatusCode::FORBIDDEN),
-        (
-            "as a form",
-            {
-                client()
-                    .post(served.url("/api/overrides"))
-                    .header("Authorization", &bearer)
-                    .header("Content-Type", "text/plain")
-                    .body(body.clone())
-            },
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ),
-        (
-            "by GET",
-            client().get(served.url("/api/overrides")).header("Authorization", &bearer),
-            StatusCode::METHOD_NOT_ALLOWED,
-        ),
-        (
-            "by PUT",
-            client().put(served.url("/api/overrides")).header("Authorization", &bearer),
-            StatusCode::METHOD_NOT_ALLOWED,
-        ),
-        ("a body of a megabyte", signed().body("x".repeat(1 << 20)), StatusCode::PAYLOAD_TOO_LARGE),
-        ("no JSON", signed().body("force_open"), StatusCode::BAD_REQUEST),
-        ("deep JSON", signed().body("[".repeat(10_000)), StatusCode::BAD_REQUEST),
-    ] {
-        let response = request.send();
-        // The server may close the connection before a body that is too large is sent completely.
-        if let Ok(response) = response {
-            assert_eq!(response.status(), expected, "{case}");
-        } else {
-            assert_eq!(expected, StatusCode::PAYLOAD_TOO_LARGE, "{case}");
-        }
-        assert_eq!(GUARDED.state(), Closed, "{case}");
-    }
-}
-
-#[test]
-fn invalid_bodies_are_rejected_and_change_nothing() {
-    static UNCHANGED: CircuitBreaker = CircuitBreaker::new("unchanged", CONFIG);
-    steadfast::register!(UNCHANGED);
-    let served = Served::new(&with_token());
-    let signed = || valid(&served);
-    for (case, body, message) in [
-        ("no reason", json!({ "breaker": "unchanged", "action": "force_open" }), "a `reason` is required"),
-        (
-            "a blank reason",
-            json!({ "breaker": "unchanged", "action": "disable", "reason": "  " }),
-            "a `reason` is required",
-        ),
-        (
-            "a reason of 201 characters",
-            json!({ "breaker": "unchanged", "action": "disable", "reason": "x".repeat(201) }),
-            "longer than 200",
-        ),
-        (
-            "a line break in the reason",
-            json!({ "breaker": "unchanged", "action": "disable", "reason": "a\nINFO b" }),
-            "control characters",
-        ),
-        (
-            "an expiry of zero",
-            json!({ "breaker": "unchanged", "action": "disable", "reason": "r", "expires_in": 0 }),
-            "above zero",
-        ),
-        (
-            "a negative expiry",
-            json!({ "breaker": "unchanged", "action": "disable", "reason": "r", "expires_in": -1 }),
-            "above zero",
-        ),
-        (
-            "an expiry beyond the range of a duration",
-            json!({ "breaker": "unchanged", "action": "disable", "reason": "r", "expires_in": 1e300 }),
-            "above zero",
-        ),
-        (
-            "a reset that expires",
-            json!({ "breaker": "unchanged", "action": "reset", "expires_in": 60 }),
-            "takes no `expires_in`",
-        ),
-        ("an unknown action", json!({ "breaker": "unchanged", "action": "explode", "reason": "r" }), "unknown variant"),
-        ("an unknown field", json!({ "breaker": "unchanged", "action": "reset", "force": true }), "unknown field"),
-    ] {
-        let (status, error) = status_and_error(signed().body(body.to_string()).send().unwrap());
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{case}");
-        assert!(error.contains(message), "{case}: {error}");
-        assert_eq!(UNCHANGED.state(), Closed, "{case}");
-    }
-    let unknown = signed().body(json!({ "breaker": "unknown", "action": "reset" }).to_string()).send().unwrap();
-    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
-    let no_key =
-        signed().body(json!({ "breaker": "overridden tenants", "key": "unknown", "action": "reset" }).to_string());
-    assert_eq!(no_key.send().unwrap().status(), StatusCode::NOT_FOUND);
-    assert!(TENANTS.get("unknown").is_none(), "the request creates no breaker");
-}
-
-#[test]
 fn an_override_is_applied_and_reported() {
     let (requests, changes) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let _subscription = events::subscribe({
@@ -195,7 +68,8 @@ fn an_override_is_applied_and_reported() {
     let served = Served::new(&dashboard);
     // The headers that a browser adds to a request of the page.
     let of_page = valid(&served).header("Origin", served.url("")).header("Sec-Fetch-Site", "same-origin");
-    assert_eq!(of_page.send().unwrap().json::<Value>().unwrap(), json!({ "state": "forced-open" }));
+    let answer: Value = of_page.send().unwrap().json().unwrap();
+    assert_eq!((&answer["state"], &answer["applied"]), (&json!("forced-open"), &json!(1)), "{answer}");
     assert_eq!(TARGET.state(), ForcedOpen);
     let body = json!({ "breaker": "target", "action": "disable", "reason": "for a test", "expires_in": 60 });
     assert!(valid(&served).body(body.to_string()).send().unwrap().status().is_success());
@@ -221,7 +95,7 @@ fn an_override_is_applied_and_reported() {
         use OverrideAction::{Disable, ForceOpen, Reset};
         let requests = requests.lock().unwrap();
         let actions: Vec<_> = requests.iter().map(|request| (request.action, request.applied)).collect();
-        assert_eq!(actions, [(ForceOpen, true), (Disable, true), (Reset, true)]);
+        assert_eq!(actions, [(ForceOpen, 1), (Disable, 1), (Reset, 1)]);
         assert_eq!(requests[1].expires_in, Some(Duration::from_mins(1)));
     }
 
@@ -249,7 +123,7 @@ fn a_panic_of_the_callback_does_not_affect_the_response() {
     for (action, state) in [("force_open", "forced-open"), ("disable", "disabled")] {
         let body = json!({ "breaker": "overridden with a panic", "action": action, "reason": "a test" });
         let response = valid(&served).body(body.to_string()).send().unwrap();
-        assert_eq!(response.json::<Value>().unwrap(), json!({ "state": state }));
+        assert_eq!(response.json::<Value>().unwrap()["state"], state);
     }
     assert_eq!(OVERRIDDEN.state(), Disabled);
 }
@@ -281,5 +155,107 @@ fn the_overflow_breaker_is_addressed_by_a_flag() {
     let keys = body["keys"].as_array().unwrap().iter().filter(|key| key["name"] == "overridden shards");
     let mut listed: Vec<_> = keys.map(|key| (key["key"].as_str(), key["overflow"].as_bool())).collect();
     listed.sort_unstable();
-    assert_eq!(listed, [(None, Some(true)), (Some("(overflow)"), None)]);
+    assert_eq!(listed, [(None, Some(true)), (Some("(overflow)"), Some(false))]);
+}
+
+/// Sends an override of `breaker`, with these additional fields, and returns the status and the JSON of the response.
+fn send(served: &Served, breaker: &str, fields: Value) -> (StatusCode, Value) {
+    let mut body = json!({ "breaker": breaker, "action": "force_open", "reason": "a test" });
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let response = valid(served).body(body.to_string()).send().unwrap();
+    (response.status(), response.json().unwrap())
+}
+
+/// A dashboard, and the requests that its callback has got.
+fn reported() -> (Dashboard, Arc<Mutex<Vec<OverrideRequest>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let dashboard = with_token().on_override({
+        let requests = requests.clone();
+        move |request| requests.lock().unwrap().push(request.clone())
+    });
+    (dashboard, requests)
+}
+
+#[test]
+fn the_callback_gets_the_operator_and_the_sender() {
+    static AUDITED: CircuitBreaker = CircuitBreaker::new("audited", CONFIG);
+    steadfast::register!(AUDITED);
+    let (dashboard, requests) = reported();
+    let fields = json!({ "operator": " ann ", "request_id": "id-of-the-request", "expected_transitions": 0 });
+    let served = Served::new(&dashboard);
+    assert_eq!(send(&served, "audited", fields.clone()).0, StatusCode::OK);
+    let request = requests.lock().unwrap().pop().unwrap();
+    assert_eq!(request.operator.as_deref(), Some("ann"));
+    assert_eq!(request.request_id.as_deref(), Some("id-of-the-request"));
+    assert_eq!(request.expected_transitions, Some(0));
+    assert_eq!(request.expires_in, Some(Duration::from_mins(15)));
+    assert_eq!(request.peer.unwrap().ip(), served.address.ip());
+    assert!(!format!("{request:?}").contains(TOKEN));
+
+    // Headers of proxies count only if the service says so.
+    let forwarded = |dashboard: &Dashboard| {
+        let served = Served::new(dashboard);
+        let body = json!({ "breaker": "audited", "action": "reset", "operator": "ann" }).to_string();
+        let headers = [("X-Forwarded-For", "203.0.113.1"), ("X-Forwarded-User", "bob")];
+        let request = headers.iter().fold(valid(&served), |request, (name, value)| request.header(*name, *value));
+        assert!(request.body(body).send().unwrap().status().is_success());
+        let request = requests.lock().unwrap().pop().unwrap();
+        (request.operator.unwrap(), request.peer.unwrap().ip().to_string())
+    };
+    assert_eq!(forwarded(&dashboard), ("ann".into(), "127.0.0.1".into()));
+    let trusting =
+        dashboard.operator(|request| request.headers.get("x-forwarded-user")?.to_str().ok().map(str::to_owned));
+    assert_eq!(forwarded(&trusting), ("bob".into(), "127.0.0.1".into()));
+}
+
+#[test]
+fn each_override_is_an_event_of_the_log() {
+    static LOGGED: CircuitBreaker = CircuitBreaker::new("logged", CONFIG);
+    steadfast::register!(LOGGED);
+    static LOGGED_KEYS: KeyedBreakers = KeyedBreakers::new("logged keys", CONFIG);
+    steadfast::register!(LOGGED_KEYS);
+    let _keys = ["a b", "c"].map(|key| LOGGED_KEYS.breaker(key));
+    let served = Served::new(&with_token());
+    let mut numbers = Vec::new();
+    for (breaker, fields, status) in [
+        (
+            "logged",
+            json!({ "operator": "ann <b>", "expires_in": 60, "request_id": "a-logged-request" }),
+            StatusCode::OK,
+        ),
+        // Neither a repeated request nor one without an effect is an event.
+        (
+            "logged",
+            json!({ "operator": "ann <b>", "expires_in": 60, "request_id": "a-logged-request" }),
+            StatusCode::OK,
+        ),
+        ("not a breaker", json!({}), StatusCode::NOT_FOUND),
+        ("logged", json!({ "expected_transitions": 9 }), StatusCode::CONFLICT),
+        ("logged", json!({ "action": "reset", "reason": null }), StatusCode::OK),
+        ("logged keys", json!({ "key": "a b", "action": "disable", "expires_in": null }), StatusCode::OK),
+        ("logged keys", json!({ "operator": "bob" }), StatusCode::OK),
+    ] {
+        let (answered, answer) = send(&served, breaker, fields);
+        assert_eq!(answered, status, "{answer}");
+        numbers.extend(answer["n"].as_u64());
+    }
+    let text = client().get(served.url("/api/events")).send().unwrap().text().unwrap();
+    assert!(!text.contains(TOKEN));
+    let events: Value = serde_json::from_str(&text).unwrap();
+    let of_overrides = events["events"].as_array().unwrap().iter().filter(|event| event["kind"] == "override");
+    let fields = ["id", "name", "key", "from", "to", "reason", "operator", "action"];
+    let shown: Vec<_> = of_overrides.clone().map(|event| fields.map(|field| event[field].clone())).collect();
+    assert_eq!(
+        json!(shown),
+        json!([
+            ["breaker logged", "logged", null, "closed", "forced-open", "a test", "ann <b>", "force_open"],
+            ["breaker logged", "logged", null, "forced-open", "closed", null, null, "reset"],
+            ["key 11 logged keys a b", "logged keys", "a b", "closed", "disabled", "a test", null, "disable"],
+            ["group logged keys", "logged keys", null, null, "forced-open", "a test", "bob", "force_open"],
+        ])
+    );
+    let listed: Vec<_> = of_overrides.clone().map(|event| event["n"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [vec![listed[0]], listed.clone()].concat(), "the numbers of the answers");
+    let expiries: Vec<_> = of_overrides.map(|event| event["expires_at"].is_f64()).collect();
+    assert_eq!(expiries, [true, false, false, true]);
 }

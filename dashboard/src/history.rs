@@ -1,0 +1,349 @@
+//! The counts of the last ten minutes in steps of ten seconds.
+//!
+//! [`Ticks`] has the times of the samples, which all items share. The [`Track`] of an item stores the difference of its counts from one
+//! sample to the next, and only if a count has changed, so that an idle item takes no memory for its samples.
+
+use std::{collections::VecDeque, time::Duration};
+
+use steadfast::{DurationHistogram, Durations};
+
+/// The time between two samples.
+pub(crate) const STEP: Duration = Duration::from_secs(10);
+/// The number of samples that are kept.
+const MAX_SAMPLES: u32 = 60;
+/// The number of samples in a minute.
+const PER_MINUTE: u32 = 6;
+/// After a gap longer than this between two samples, in seconds, the counts between them are unknown: the program was suspended.
+const MAX_GAP: f64 = 30.0;
+/// The number of state changes that are kept for each item.
+const MAX_CHANGES: usize = 64;
+
+/// The number of counts of an item.
+pub(crate) const COUNTS: usize = 5;
+/// Counts since the start of the program. Their meaning depends on the kind of the item.
+pub(crate) type Totals = [u64; COUNTS];
+
+/// The times of the samples, in seconds since 1970.
+#[derive(Debug, Default)]
+pub(crate) struct Ticks {
+    /// The number of the newest sample; the first has number 1.
+    newest: u32,
+    times: VecDeque<f64>,
+}
+
+/// The samples of one item.
+#[derive(Debug)]
+pub(crate) struct Track {
+    /// The number of the first sample of the item.
+    first: u32,
+    /// The counts at the newest sample.
+    totals: Totals,
+    /// The durations at the newest sample.
+    durations: Option<DurationHistogram>,
+    /// The changes between samples, if any, oldest first.
+    deltas: VecDeque<Delta>,
+    /// The durations between the samples of the last minute, oldest first.
+    recent_durations: VecDeque<(u32, DurationHistogram)>,
+    /// The state changes of the last ten minutes, oldest first.
+    changes: VecDeque<(f64, &'static str)>,
+}
+
+/// The change of the counts in the time before a sample.
+#[derive(Debug)]
+struct Delta {
+    /// The number of the sample. 32 bits are enough for 1,361 years.
+    sample: u32,
+    counts: [u32; COUNTS],
+}
+
+/// The counts of the last minute.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Minute {
+    /// The time that is covered, in seconds: less than a minute after the start.
+    pub(crate) seconds: u64,
+    pub(crate) counts: Totals,
+    /// The 99th percentile of the durations, in seconds.
+    pub(crate) p99: Option<f64>,
+}
+
+impl Ticks {
+    /// Returns true if a sample is due: there is none, or the newest is a step old.
+    pub(crate) fn is_due(&self, now: f64) -> bool {
+        // A little earlier than a step, so that a timer that is not exact does not skip a reading.
+        self.times.back().is_none_or(|newest| (now - newest).abs() >= STEP.as_secs_f64() - 0.25)
+    }
+
+    /// Begins a new sample.
+    pub(crate) fn push(&mut self, now: f64) {
+        if self.times.back().is_some_and(|newest| !(0.0..=MAX_GAP).contains(&(now - newest))) {
+            // The counts of the gap belong to no sample: numbers that no track contains separate the samples before from those after it.
+            self.times.clear();
+            self.newest += MAX_SAMPLES;
+        }
+        self.newest += 1;
+        self.times.push_back(now);
+        if self.len() > MAX_SAMPLES + 1 {
+            self.times.pop_front();
+        }
+    }
+
+    /// Returns the number of samples whose time is known.
+    fn len(&self) -> u32 {
+        u32::try_from(self.times.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the number of the oldest sample whose time is known.
+    fn oldest(&self) -> u32 {
+        self.newest + 1 - self.len()
+    }
+
+    /// Returns the time of a sample.
+    fn time(&self, sample: u32) -> Option<f64> {
+        let index = usize::try_from(sample.checked_sub(self.oldest())?).ok()?;
+        self.times.get(index).copied()
+    }
+}
+
+impl Track {
+    /// Begins with the counts at the newest sample, if `is_sampled`, or else at the next one.
+    pub(crate) fn new(ticks: &Ticks, is_sampled: bool, totals: Totals, durations: Option<&Durations>) -> Self {
+        Self {
+            first: ticks.newest + u32::from(!is_sampled),
+            totals,
+            durations: durations.map(Durations::all),
+            deltas: VecDeque::new(),
+            recent_durations: VecDeque::new(),
+            changes: VecDeque::new(),
+        }
+    }
+
+    /// Adds the counts at the newest sample.
+    pub(crate) fn sample(&mut self, ticks: &Ticks, totals: Totals, durations: Option<&Durations>) {
+        let (sample, oldest) = (ticks.newest, ticks.oldest());
+        let has_gap = sample == oldest || sample <= self.first;
+        if has_gap {
+            self.first = sample;
+        }
+        let counts = difference(&totals, &self.totals).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        self.totals = totals;
+        self.deltas.retain(|delta| delta.sample > oldest);
+        if !has_gap && counts != [0; COUNTS] {
+            self.deltas.push_back(Delta { sample, counts });
+        }
+        let all = durations.map(Durations::all);
+        self.recent_durations.retain(|(of, _)| of + PER_MINUTE > sample);
+        if let (Some(now), Some(before), false) = (&all, &self.durations, has_gap) {
+            let since = now.since(before);
+            if since.count() > 0 {
+                self.recent_durations.push_back((sample, since));
+            }
+        }
+        self.durations = all;
+        if let Some(begun) = ticks.times.front() {
+            self.forget_changes(*begun);
+        }
+    }
+
+    /// Adds a state change.
+    pub(crate) fn change(&mut self, at: f64, state: &'static str) {
+        if self.changes.len() == MAX_CHANGES {
+            self.changes.pop_front();
+        }
+        self.changes.push_back((at, state));
+    }
+
+    /// Drops the changes before a time, except the last of them: it made the state at that time.
+    fn forget_changes(&mut self, begun: f64) {
+        while self.changes.get(1).is_some_and(|(at, _)| *at <= begun) {
+            self.changes.pop_front();
+        }
+    }
+
+    /// Returns the counts of the last minute, up to `now`; `None` if less than a step is known.
+    pub(crate) fn last_minute(
+        &self,
+        ticks: &Ticks,
+        now: f64,
+        totals: &Totals,
+        durations: Option<&Durations>,
+    ) -> Option<Minute> {
+        let rest = (now - ticks.time(ticks.newest)?).max(0.0);
+        // With the rest since the newest sample, 55 to 65 s.
+        let samples = if rest < STEP.as_secs_f64() / 2.0 { PER_MINUTE } else { PER_MINUTE - 1 };
+        let begin = ticks.newest.saturating_sub(samples).max(self.first).max(ticks.oldest());
+        if begin >= ticks.newest {
+            return None;
+        }
+        let mut counts = difference(totals, &self.totals);
+        for delta in self.deltas.iter().rev().take_while(|delta| delta.sample > begin) {
+            for (sum, count) in counts.iter_mut().zip(delta.counts) {
+                *sum += u64::from(count);
+            }
+        }
+        let p99 = durations.and_then(|durations| {
+            let mut since = durations.all().since(self.durations.as_ref()?);
+            for (_, recent) in self.recent_durations.iter().filter(|(of, _)| *of > begin) {
+                since.merge(recent);
+            }
+            since.quantile(0.99).map(|p99| p99.as_secs_f64())
+        });
+        Some(Minute { seconds: whole_seconds(now - ticks.time(begin)?), counts, p99 })
+    }
+
+    /// Returns the time from which samples exist.
+    pub(crate) fn known_since(&self, ticks: &Ticks) -> Option<f64> {
+        ticks.time(self.first.max(ticks.oldest()))
+    }
+
+    /// Returns the samples, oldest first: the time, and the counts in the step before it.
+    pub(crate) fn samples(&self, ticks: &Ticks) -> Vec<(f64, [u32; COUNTS])> {
+        let mut deltas = self.deltas.iter().peekable();
+        let samples = self.first.max(ticks.oldest()) + 1..=ticks.newest;
+        samples
+            .filter_map(|sample| {
+                while deltas.next_if(|delta| delta.sample < sample).is_some() {}
+                let counts = deltas.next_if(|delta| delta.sample == sample).map_or([0; COUNTS], |delta| delta.counts);
+                Some((ticks.time(sample)?, counts))
+            })
+            .collect()
+    }
+
+    /// Returns the state changes, oldest first.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &(f64, &'static str)> {
+        self.changes.iter()
+    }
+}
+
+fn difference(later: &Totals, earlier: &Totals) -> Totals {
+    let mut counts = *later;
+    for (count, earlier) in counts.iter_mut().zip(earlier) {
+        *count = count.saturating_sub(*earlier);
+    }
+    counts
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "about a minute")]
+fn whole_seconds(seconds: f64) -> u64 {
+    seconds.max(0.0).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples every 10 s from `times.start`, with the given increase of the first count before each sample after the first.
+    fn track(ticks: &mut Ticks, begin: f64, increases: &[u64]) -> (Track, u64) {
+        ticks.push(begin);
+        let mut total = 100;
+        let mut track = Track::new(ticks, true, [total, 0, 0, 0, 0], None);
+        let mut at = begin;
+        for increase in increases {
+            (total, at) = (total + increase, at + 10.0);
+            ticks.push(at);
+            track.sample(ticks, [total, 0, 0, 0, 0], None);
+        }
+        (track, total)
+    }
+
+    fn firsts(track: &Track, ticks: &Ticks) -> Vec<(f64, u32)> {
+        track.samples(ticks).into_iter().map(|(at, counts)| (at, counts[0])).collect()
+    }
+
+    #[test]
+    fn the_last_minute_is_unknown_before_the_second_sample() {
+        let mut ticks = Ticks::default();
+        let (track, total) = track(&mut ticks, 1_000.0, &[]);
+        assert_eq!(track.last_minute(&ticks, 1_003.0, &[total + 5, 0, 0, 0, 0], None), None);
+        assert_eq!((track.known_since(&ticks), firsts(&track, &ticks)), (Some(1_000.0), vec![]));
+    }
+
+    #[test]
+    fn the_last_minute_says_how_much_it_covers() {
+        let mut ticks = Ticks::default();
+        let (track, total) = track(&mut ticks, 1_000.0, &[3, 0, 4]);
+        let minute = track.last_minute(&ticks, 1_030.0, &[total, 0, 0, 0, 0], None).map(|m| (m.seconds, m.counts[0]));
+        assert_eq!(minute, Some((30, 7)));
+        assert_eq!(firsts(&track, &ticks), [(1_010.0, 3), (1_020.0, 0), (1_030.0, 4)]);
+    }
+
+    #[test]
+    fn the_last_minute_contains_the_calls_since_the_newest_sample() {
+        let mut ticks = Ticks::default();
+        let (track, total) = track(&mut ticks, 1_000.0, &[1, 2, 4, 8, 16, 32, 64, 128]);
+        let minute = |now: f64| {
+            track.last_minute(&ticks, now, &[total + 1_000, 0, 0, 0, 0], None).map(|m| (m.seconds, m.counts[0]))
+        };
+        assert_eq!(minute(1_080.0), Some((60, 1_000 + 4 + 8 + 16 + 32 + 64 + 128)));
+        assert_eq!(minute(1_084.0), Some((64, 1_000 + 4 + 8 + 16 + 32 + 64 + 128)));
+        assert_eq!(minute(1_086.0), Some((56, 1_000 + 8 + 16 + 32 + 64 + 128)));
+    }
+
+    #[test]
+    fn ten_minutes_are_kept() {
+        let mut ticks = Ticks::default();
+        let (track, _) = track(&mut ticks, 1_000.0, &[1; 100]);
+        let samples = firsts(&track, &ticks);
+        assert_eq!((samples.len(), track.deltas.len()), (60, 60));
+        assert_eq!((samples.first(), samples.last()), (Some(&(1_410.0, 1)), Some(&(2_000.0, 1))));
+        assert_eq!(track.known_since(&ticks), Some(1_400.0));
+    }
+
+    #[test]
+    fn an_idle_item_stores_nothing() {
+        let mut ticks = Ticks::default();
+        let (track, _) = track(&mut ticks, 1_000.0, &[0; 100]);
+        assert_eq!((track.deltas.len(), firsts(&track, &ticks).len()), (0, 60));
+    }
+
+    #[test]
+    fn the_time_before_a_gap_is_unknown() {
+        for gap in [3_600.0, -3_600.0] {
+            let mut ticks = Ticks::default();
+            let (mut track, total) = track(&mut ticks, 10_000.0, &[1, 2]);
+            ticks.push(10_020.0 + gap);
+            track.sample(&ticks, [total + 50, 0, 0, 0, 0], None);
+            assert_eq!(firsts(&track, &ticks), []);
+            ticks.push(10_030.0 + gap);
+            track.sample(&ticks, [total + 57, 0, 0, 0, 0], None);
+            assert_eq!(firsts(&track, &ticks), [(10_030.0 + gap, 7)]);
+            assert_eq!(track.known_since(&ticks), Some(10_020.0 + gap));
+            let minute = track.last_minute(&ticks, 10_030.0 + gap, &[total + 57, 0, 0, 0, 0], None);
+            assert_eq!(minute.map(|minute| (minute.seconds, minute.counts[0])), Some((10, 7)));
+        }
+    }
+
+    #[test]
+    fn an_item_that_appears_between_two_samples_begins_at_the_next() {
+        let mut ticks = Ticks::default();
+        ticks.push(1_000.0);
+        let mut track = Track::new(&ticks, false, [5, 0, 0, 0, 0], None);
+        assert_eq!(track.last_minute(&ticks, 1_009.0, &[7, 0, 0, 0, 0], None), None);
+        ticks.push(1_010.0);
+        track.sample(&ticks, [8, 0, 0, 0, 0], None);
+        assert_eq!((firsts(&track, &ticks), track.known_since(&ticks)), (vec![], Some(1_010.0)));
+        ticks.push(1_020.0);
+        track.sample(&ticks, [10, 0, 0, 0, 0], None);
+        assert_eq!(firsts(&track, &ticks), [(1_020.0, 2)]);
+    }
+
+    #[test]
+    fn the_last_change_before_the_ten_minutes_is_kept() {
+        let mut ticks = Ticks::default();
+        let (mut track, total) = track(&mut ticks, 1_000.0, &[0; 60]);
+        for (at, state) in [(900.0, "open"), (950.0, "half-open"), (1_005.0, "closed"), (1_015.0, "open")] {
+            track.change(at, state);
+        }
+        ticks.push(1_610.0);
+        track.sample(&ticks, [total, 0, 0, 0, 0], None);
+        let changes: Vec<_> = track.changes().copied().collect();
+        assert_eq!(changes, [(1_005.0, "closed"), (1_015.0, "open")]);
+    }
+
+    #[test]
+    fn a_sample_is_due_after_a_step() {
+        let mut ticks = Ticks::default();
+        assert!(ticks.is_due(5.0));
+        ticks.push(5.0);
+        assert!(!ticks.is_due(14.0) && ticks.is_due(15.0) && ticks.is_due(-10.0));
+    }
+}

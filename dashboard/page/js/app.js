@@ -1,295 +1,217 @@
-// The page: applies the event stream to the entries, and arranges their cards. An event replaces entries; their cards are kept.
+// The page: passes the messages of the stream to the store, and what has changed to the parts of the page.
 
-import { BreakerCard, GroupCard } from "./card.js";
 import { Details } from "./details.js";
-import { STATE_NAMES, STATES, clock, count, counted, element, icon, keyText, setText, stateLabel, title } from "./format.js";
-import { LimitSection, isLimit } from "./limits.js";
-import { connect } from "./live.js";
-import { RetryRow } from "./retry.js";
+import { connect } from "./feed.js";
+import { escaped, setText } from "./format.js";
+import { FunctionSection } from "./functions.js";
+import { KeyFinder } from "./keysearch.js";
+import { LimitSection } from "./limits.js";
+import { BreakerList } from "./list.js";
+import { Announcer, Log } from "./log.js";
+import { Overview } from "./overview.js";
+import { RetrySection } from "./retry.js";
+import { ServerClock, Status } from "./status.js";
+import { Store } from "./store.js";
+import { chooseTheme } from "./theme.js";
+import { Toolbar } from "./toolbar.js";
+import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const base = new URL(document.documentElement.dataset.base, location.href);
-const MAX_LOG_LINES = 40;
-/** The period over which rates are measured, in seconds. */
-const RATE_PERIOD = 5;
+const HEADER = "X-Steadfast-Token";
 
-const entries = new Map();
-const cards = new Map();
-const samples = new Map();
-const retryRows = new Map();
-/** The browser's clock minus the server's, in seconds. */
-let clockSkew = 0;
-let canOverride = false;
-/** The time at which the server's dashboard was created. */
-let started = 0;
-/** The states to show; all if empty. */
-let stateFilter = new Set();
+const store = new Store();
+const clock = new ServerClock();
+const view = new View();
+view.read();
 
-const details = new Details(byId("details"), new URL("api/overrides", base));
-const limits = new LimitSection(byId("limits"), byId("limit-cards"));
-const now = () => Date.now() / 1000 - clockSkew;
-
-function openDetails(id) {
-  const entry = entries.get(id);
-  if (entry) details.open(entry, now(), { canOverride, started });
-}
-
-/* The event stream */
-
-function onAll(message) {
-  clockSkew = Date.now() / 1000 - message.now;
-  canOverride = message.can_override;
-  // The server was restarted: its counts and its history start from zero.
-  if (started !== message.started) for (const id of [...entries.keys()]) remove(id);
-  started = message.started;
-  setText(byId("access"), canOverride ? "Manual control with token" : "Read-only");
-  const before = new Map(entries);
-  entries.clear();
-  for (const entry of message.entries) entries.set(entry.id, entry);
-  for (const id of before.keys()) if (!entries.has(id)) remove(id);
-  refresh(message.entries, before);
-}
-
-function onChanges(message) {
-  clockSkew = Date.now() / 1000 - message.now;
-  const before = new Map(message.entries.map(({ id }) => [id, entries.get(id)]));
-  for (const entry of message.entries) entries.set(entry.id, entry);
-  for (const id of message.removed) {
-    entries.delete(id);
-    remove(id);
-  }
-  refresh(message.entries, before);
-}
-
-function remove(id) {
-  cards.get(id)?.node.remove();
-  cards.delete(id);
-  samples.delete(id);
-  limits.remove(id);
-  retryRows.get(id)?.node.remove();
-  retryRows.delete(id);
-}
-
-/** Updates the page; `before` maps ids to the entries that `changed` replaces. */
-function refresh(changed, before) {
-  const at = now();
-  const stateChanged = changed.filter((entry) => before.get(entry.id)?.state !== entry.state);
-  const groups = new Set();
-  for (const entry of changed) {
-    if (entry.kind === "breaker") cardFor(entry, BreakerCard).update(entry, at);
-    if (entry.kind === "retry") retryRow(entry).update(entry);
-    if (isLimit(entry)) limits.update(entry);
-    if (entry.kind === "group" || entry.kind === "key") groups.add(`group ${entry.name}`);
-    if (details.shown === entry.id) details.update(entry, at);
-  }
-  for (const id of groups) {
-    const group = entries.get(id);
-    if (group) cardFor(group, GroupCard).update(group, keysOf(group.name));
-  }
-  announce(stateChanged.filter((entry) => before.get(entry.id)));
-  updateStateCounts();
-  arrange();
-  if (stateChanged.length || !before.size) updateLog();
-}
-
-function cardFor(entry, Card) {
-  if (!cards.has(entry.id)) cards.set(entry.id, new Card(entry, openDetails, started));
-  return cards.get(entry.id);
-}
-
-function retryRow(entry) {
-  if (!retryRows.has(entry.id)) {
-    retryRows.set(entry.id, new RetryRow(entry));
-    byId("retry-list").append(retryRows.get(entry.id).node);
-    byId("retries").hidden = false;
-  }
-  return retryRows.get(entry.id);
-}
-
-function keysOf(name) {
-  const keys = [...entries.values()].filter((entry) => entry.kind === "key" && entry.name === name);
-  return keys.sort((one, other) => severity(one) - severity(other) || other.rejections - one.rejections || byName(one, other));
-}
-
-/* Filters and order */
-
-const countInState = (group, state) => group[state.replace("-", "_")];
-const byName = (one, other) => title(one).localeCompare(title(other), undefined, { numeric: true });
-const worstState = (entry) => (entry.kind === "group" ? STATE_NAMES.find((state) => countInState(entry, state) > 0) ?? "closed" : entry.state);
-/** The rank of an entry's state; 0 is the most severe one. */
-const severity = (entry) => STATE_NAMES.indexOf(worstState(entry));
-
-/** The failures or failure rate of a closed breaker as a share of its threshold; 1 opens it. */
-function thresholdShare(entry) {
-  const threshold = entry.config?.threshold;
-  if (!threshold) return 0;
-  const inARow = threshold.failures ? entry.consecutive_failures / threshold.failures : 0;
-  const { calls = 0, failures = 0 } = entry.window ?? {};
-  return Math.max(inARow, calls ? failures / calls / threshold.failure_rate : 0);
-}
-
-const SORTS = {
-  // The shares are compared in steps of one half, so that cards do not move with every call.
-  severity: (one, other) => severity(one) - severity(other) || Math.floor(thresholdShare(other) * 2) - Math.floor(thresholdShare(one) * 2) || byName(one, other),
-  name: byName,
-  rejections: (one, other) => other.rejections - one.rejections || byName(one, other),
-  failures: (one, other) => other.failures - one.failures || byName(one, other),
-  changed: (one, other) => (other.since ?? 0) - (one.since ?? 0) || byName(one, other),
+const ctx = {
+  base,
+  store,
+  now: () => clock.now(),
+  headers: () => (status.token ? { [HEADER]: status.token } : {}),
+  canOverride: () => Boolean(store.meta?.can_override),
+  open: (id) => details.open(id),
+  detailsOpen: () => details.shown != null,
+  onOpen: (id) => view.show(id, store.rows.get(id)),
+  onClose: () => view.show(null),
+  onSort: (by, reversed) => {
+    Object.assign(view, { by, reversed });
+    viewChanged();
+  },
+  onArranged: showMatches,
 };
 
-/**
- * The comparison of limits for each sort option. A limit has neither a state nor failures, so its rejections are compared instead. It has
- * no last change, so its name is compared instead.
- */
-const LIMIT_SORTS = { name: byName, rejections: byRejected, severity: byRejected, failures: byRejected, changed: byName };
-function byRejected(one, other) {
-  return other.rejected - one.rejected || byName(one, other);
+const status = new Status({ live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
+const details = new Details(byId("details"), ctx);
+const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), rate: byId("overview-rate") });
+const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
+const announcer = new Announcer(byId("announcement"));
+const list = new BreakerList({ cards: byId("cards"), table: byId("table"), header: byId("table-header"), body: byId("table-body"), again: byId("sort-again") }, view, ctx);
+const toolbar = new Toolbar({ filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") }, view, viewChanged);
+const sections = [new LimitSection(byId("limits"), ctx), new RetrySection(byId("retries"), ctx), new FunctionSection(byId("functions"), ctx)];
+const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => list.show(found));
+
+/* Messages */
+
+let changedWhileHidden = new Set();
+
+function onMessage(name, data) {
+  clock.take(data.now);
+  status.received();
+  if (name === "log") return log.add(data.events);
+  const restarted = name === "start" && store.meta && store.meta.started !== data.started;
+  if (restarted) log.clear();
+  const first = !store.rows.size;
+  const result = store.apply(name, data);
+  if (name === "start") onStart(data);
+  if (name === "ping") return;
+  if (data.counts || name === "start") toolbar.counts(store.complete || store.rows.size ? store.meta.counts : null);
+  // The title of a hidden tab is seen as well.
+  if (document.hidden && data.counts) showOverview();
+  announcer.add(result.conditions.map(({ id }) => store.rows.get(id)).filter(Boolean));
+  details.onRows(store, result.changed);
+  for (const id of [...result.changed, ...result.removed]) changedWhileHidden.add(id);
+  if (!document.hidden) showSections();
+  // The first rows are drawn at once, the others when all have arrived.
+  const loaded = name === "rows" && (first || store.complete);
+  if (loaded) {
+    toolbar.counts(store.meta.counts);
+    byId("no-breakers").hidden = !store.complete || hasBreakers();
+    byId("toolbar").hidden = !byId("no-breakers").hidden;
+    openLinked();
+    showOverview();
+    if (store.complete) finder.search(view.search, groups());
+  }
+  list.changed(result, loaded);
 }
 
-function limitMatches(entry, query) {
-  // Limits have no state, so a filter by state hides them.
-  if (stateFilter.size) return false;
-  const names = [entry.name, ...(entry.most_rejected ?? []).map(keyText)];
-  return names.some((name) => name.toLowerCase().includes(query));
+function onStart({ title, instance, can_override: canOverride }) {
+  setText(byId("title"), title || "Circuit breakers");
+  setText(byId("host"), instance || location.host);
+  setText(byId("access"), canOverride ? "Manual control with token" : "Read-only");
+  status.show(clock.now());
 }
 
-function breakerMatches(entry, query) {
-  const stateMatches = !stateFilter.size || (entry.kind === "group" ? [...stateFilter].some((state) => countInState(entry, state) > 0) : stateFilter.has(entry.state));
-  if (!stateMatches || !query) return stateMatches;
-  const names = entry.kind === "group" ? [entry.name, ...keysOf(entry.name).map(keyText)] : [entry.name];
-  return names.some((name) => name.toLowerCase().includes(query));
+function hasBreakers() {
+  for (const { kind } of store.rows.values()) if (kind === "breaker" || kind === "group") return true;
+  return false;
 }
 
-function arrange() {
-  const query = byId("search").value.trim().toLowerCase();
-  const all = [...entries.values()].filter((entry) => cards.has(entry.id));
-  const shown = all.filter((entry) => breakerMatches(entry, query)).sort(SORTS[byId("sort").value]);
-  const list = byId("cards");
-  const focused = document.activeElement;
-  const keep = new Set(shown.map(({ id }) => cards.get(id).node));
-  for (const node of [...list.children]) if (!keep.has(node)) node.remove();
-  shown.forEach(({ id }, index) => {
-    const { node } = cards.get(id);
-    if (list.children[index] !== node) list.insertBefore(node, list.children[index] ?? null);
+function showSections() {
+  if (!changedWhileHidden.size) return;
+  for (const section of sections) section.update(store, changedWhileHidden);
+  changedWhileHidden = new Set();
+}
+
+function showOverview() {
+  const now = clock.now();
+  const old = document.body.classList.contains("aged");
+  const down = overview.update(store, old ? now - status.age : now, old ? now - status.age : null);
+  const name = store.meta?.title || "Circuit breakers";
+  const state = old ? "? " : down ? `${down} down · ` : "";
+  document.title = escaped(`${state}${name}`);
+}
+
+/* The view */
+
+function viewChanged() {
+  view.write();
+  toolbar.show();
+  toolbar.counts(store.rows.size ? store.meta.counts : null);
+  finder.search(view.search, groups());
+  for (const section of sections) section.search?.(view.search);
+  list.arrange(true);
+}
+
+const groups = () => [...store.rows.values()].filter(({ kind }) => kind === "group").map(({ name }) => name);
+
+function showMatches(rows) {
+  const shown = { breakers: 0, groups: 0 };
+  for (const { kind } of rows) if (kind === "breaker") shown.breakers += 1; else if (kind === "group") shown.groups += 1;
+  const all = { breakers: 0, groups: 0, keys: 0, known: store.complete };
+  const breakersIn = {};
+  for (const { kind, keys, condition } of store.rows.values()) {
+    if (kind === "breaker") {
+      all.breakers += 1;
+      breakersIn[condition] = (breakersIn[condition] ?? 0) + 1;
+    } else if (kind === "group") {
+      all.groups += 1;
+      all.keys += keys ?? 0;
+    }
+  }
+  const keysIn = (state) => Math.max(0, (store.meta.counts[state] ?? 0) - (breakersIn[state] ?? 0));
+  const keys = view.search || !view.states.size ? null : [...view.states].reduce((sum, state) => sum + keysIn(state), 0);
+  toolbar.matches(shown, all, keys);
+}
+
+/** Opens the details that the address names, once it is known what the name stands for. */
+function openLinked() {
+  const [id] = view.item.filter((item) => store.rows.has(item));
+  const likeliest = id ?? (store.complete ? view.item[0] : undefined);
+  if (likeliest && details.shown !== likeliest) details.open(likeliest);
+}
+
+window.addEventListener("popstate", () => {
+  view.read();
+  toolbar.show();
+  if (!view.item.length && details.shown != null) details.close();
+  openLinked();
+  finder.search(view.search, groups());
+  list.arrange(true);
+});
+
+/* Once a second, while the page is seen */
+
+let seconds = 0;
+
+function tick() {
+  if (document.hidden) return;
+  const now = clock.now();
+  seconds += 1;
+  status.show(now);
+  showOverview();
+  list.tick(document.body.classList.contains("aged") ? now - status.age : now, seconds);
+  if (seconds % 5 === 0) finder.refresh(groups());
+  for (const section of sections) section.tick(now);
+}
+setInterval(tick, 1000);
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  showSections();
+  list.refresh();
+  list.arrange();
+  tick();
+});
+
+/* Tabs, which small screens have instead of columns */
+
+for (const tab of document.querySelectorAll(".tabs button")) {
+  tab.addEventListener("click", () => {
+    document.body.dataset.tab = tab.dataset.tab;
+    for (const other of document.querySelectorAll(".tabs button")) other.setAttribute("aria-pressed", String(other === tab));
+    window.scrollTo(0, 0);
+    list.arrange();
   });
-  // Moving a card in the document removes the focus from it.
-  if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
-  limits.arrange([...entries.values()], (entry) => limitMatches(entry, query), LIMIT_SORTS[byId("sort").value]);
-  byId("no-match").hidden = shown.length > 0 || all.length === 0;
-  const total = counted(all.length, "breaker");
-  setText(byId("match-count"), shown.length === all.length ? total : `${count(shown.length)} of ${total}`);
 }
 
-const stateButtons = new Map(STATE_NAMES.map((state) => {
-  const number = element("b", {}, "0");
-  const button = element("button", { type: "button", class: "state-filter", "data-state": state, "aria-pressed": "false" },
-    icon(state), number, STATES[state].label.toLowerCase());
-  button.addEventListener("click", () => {
-    if (!stateFilter.delete(state)) stateFilter.add(state);
-    button.setAttribute("aria-pressed", String(stateFilter.has(state)));
-    arrange();
-  });
-  return [state, { button, number }];
-}));
-byId("state-filters").append(...[...stateButtons.values()].map(({ button }) => button));
+chooseTheme(byId("theme"));
+new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--toolbar", `${target.offsetHeight}px`)).observe(byId("toolbar"));
 
-function updateStateCounts() {
-  const counts = Object.fromEntries(STATE_NAMES.map((state) => [state, 0]));
-  for (const entry of entries.values()) {
-    if (entry.kind === "breaker") counts[entry.state] += 1;
-    if (entry.kind === "group") for (const state of STATE_NAMES) counts[state] += countInState(entry, state);
-  }
-  for (const [state, { button, number }] of stateButtons) {
-    setText(number, count(counts[state]));
-    button.classList.toggle("nonzero", counts[state] > 0 && state !== "closed");
-  }
-  const open = counts.open + counts["forced-open"];
-  document.title = open ? `${open} open · Circuit breakers` : "Circuit breakers";
+/** Returns the messages that bring another tab to the state of this one; none before the first message. */
+function snapshot() {
+  const messages = store.snapshot().map(([name, data]) => [name, name === "start" ? { ...data, now: clock.now() } : data]);
+  return messages.length ? [...messages, ["log", { events: log.events }]] : [];
 }
 
-/* Announcements and the log */
-
-/** Announces state changes to screen readers. */
-function announce(changed) {
-  if (!changed.length) return;
-  const parts = changed.slice(0, 3).map((entry) => `${title(entry)} is ${stateLabel(entry.state).toLowerCase()}`);
-  if (changed.length > 3) parts.push(`and ${changed.length - 3} more`);
-  setText(byId("announcement"), parts.join(", "));
-}
-
-function updateLog() {
-  const changes = [...entries.values()]
-    .filter((entry) => entry.recent)
-    .flatMap((entry) => entry.recent.filter((event) => event.to).map((event) => ({ ...event, name: title(entry) })))
-    .sort((one, other) => other.at - one.at)
-    .slice(0, MAX_LOG_LINES);
-  byId("log-empty").hidden = changes.length > 0;
-  byId("log").replaceChildren(...changes.map(({ at, to, name, reason }) =>
-    element("li", { "data-state": to }, icon(to),
-      element("span", {}, element("b", {}, name), " ", element("em", {}, stateLabel(to).toLowerCase()), " ", element("time", {}, clock(at))),
-      ...(reason ? [element("p", {}, reason)] : []))));
-}
-
-/* Once a second */
-
-function sample() {
-  const at = now();
-  for (const [id, card] of cards) {
-    const { successes, failures, rejections } = entries.get(id);
-    const past = samples.get(id) ?? [];
-    past.push({ at, successes, failures, rejections });
-    while (past.length > 1 && past[0].at < at - RATE_PERIOD - 0.5) past.shift();
-    samples.set(id, past);
-    const elapsed = at - past[0].at;
-    const perSecond = (key) => (elapsed > 0.5 ? Math.max(0, entries.get(id)[key] - past[0][key]) / elapsed : 0);
-    card.rates({ successes: perSecond("successes"), failures: perSecond("failures"), rejections: perSecond("rejections") });
-    card.tick(at);
-  }
-  limits.sample(entries, at, RATE_PERIOD);
-  details.tick(at);
-}
-setInterval(sample, 1000);
-
-/* Controls */
-
-byId("search").addEventListener("input", arrange);
-byId("sort").addEventListener("change", arrange);
-byId("clear").addEventListener("click", () => {
-  byId("search").value = "";
-  stateFilter = new Set();
-  for (const { button } of stateButtons.values()) button.setAttribute("aria-pressed", "false");
-  arrange();
-});
-document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && !byId("details").open) {
-    event.preventDefault();
-    byId("search").focus();
-  }
-});
-
-const THEMES = { "": ["Auto", "same as the system"], light: ["Light", "light"], dark: ["Dark", "dark"] };
-function setTheme(name) {
-  if (name) document.documentElement.dataset.theme = name;
-  else delete document.documentElement.dataset.theme;
-  setText(byId("theme"), THEMES[name][0]);
-  byId("theme").setAttribute("aria-label", `Theme: ${THEMES[name][1]}`);
-}
-byId("theme").addEventListener("click", () => {
-  const names = Object.keys(THEMES);
-  const next = names[(names.indexOf(document.documentElement.dataset.theme ?? "") + 1) % names.length];
-  localStorage.setItem("steadfast-theme", next);
-  setTheme(next);
-});
-const storedTheme = localStorage.getItem("steadfast-theme") ?? "";
-setTheme(storedTheme in THEMES ? storedTheme : "");
-
-setText(byId("host"), location.host);
-const STATUS_TEXTS = { connecting: "Connecting", live: "Live", lost: "Connection lost, reconnecting" };
-connect(new URL("api/live", base), {
-  onAll,
-  onChanges,
-  onStatus: (status) => {
-    byId("live").dataset.state = status;
-    setText(byId("live-text"), STATUS_TEXTS[status]);
+const feed = connect(new URL("api/live", base), {
+  onMessage,
+  onStatus: (...parts) => {
+    status.set(...parts);
+    status.show(clock.now());
   },
+  headers: ctx.headers,
+  onHeaders: (headers) => (status.token = headers[HEADER] ?? status.token),
+  snapshot,
 });

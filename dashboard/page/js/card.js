@@ -1,232 +1,195 @@
-// The card of a breaker, and the card of all breakers with the same name and different keys. A card is built once and then updated.
+// The card of a breaker, and the card of all breakers with the same name and different keys. A card is built once and then changed in place.
 
-import { STATE_NAMES, STATES, count, counted, duration, element, escaped, icon, keyText, measured, percent, quantiles, rate, setText, stateLabel } from "./format.js";
-import { Timeline } from "./timeline.js";
+import { Callers } from "./callers.js";
+import { STATES, count, counted, element, escaped, icon, keyText, measured, percent, rate, setAttribute, setText, shortened, stateLabel } from "./format.js";
+import { callRate, failureRate, groupCounts, worst } from "./figures.js";
+import { headline } from "./headline.js";
+import { Strip } from "./strip.js";
 
+const UNKNOWN = "–";
 /** The maximum number of keys on a card. */
-const MAX_KEYS = 9;
-/** The maximum number of keys on a card of normal height. */
-const MAX_KEYS_NORMAL_HEIGHT = 3;
+const MAX_KEYS = 4;
+let cards = 0;
 
-const COUNT_LABELS = { successes: "Succeeded", failures: "Failed", rejections: "Rejected" };
-
-/** The counts of a card, each with its rate. */
-class Counts {
-  #fields = Object.keys(COUNT_LABELS).map((key) => ({ key, total: element("span"), rate: element("small") }));
-  node = element("dl", { class: "counts" }, ...this.#fields.map(({ key, total, rate }) =>
-    element("div", {}, element("dt", {}, COUNT_LABELS[key]), element("dd", {}, total, rate))));
-
-  update(entry) {
-    for (const { key, total } of this.#fields) setText(total, count(entry[key]));
-  }
-
-  rates(perSecond) {
-    for (const { key, rate: node } of this.#fields) setText(node, rate(perSecond[key]));
-  }
-}
-
-/** The line of a card for figures that only some breakers have. Hidden without figures. */
+/** A list of figures with labels: `update` takes a text for each label. */
 class Figures {
-  node = element("p", { class: "figures", hidden: true });
+  #labels;
+  #values;
+  node;
 
-  update(figures) {
-    setText(this.node, figures.join(" · "));
-    this.node.hidden = !figures.length;
+  constructor(labels) {
+    this.#labels = labels.map((label) => element("dt", {}, label));
+    this.#values = labels.map(() => element("dd"));
+    this.node = element("dl", { class: "figures" }, ...labels.map((_, index) => element("div", {}, this.#labels[index], this.#values[index])));
+  }
+
+  update(texts) {
+    texts.forEach((text, index) => setText(this.#values[index], text));
+  }
+
+  label(index, text) {
+    setText(this.#labels[index], text);
   }
 }
 
-/** Returns the calls in flight with the age of the oldest, and the 99th percentile of the durations, as far as they are known. */
-function breakerFigures({ in_flight, oldest_in_flight, durations }) {
-  const oldest = oldest_in_flight == null ? "" : `, the oldest for ${measured(oldest_in_flight)}`;
-  const inFlight = in_flight == null ? [] : [`${count(in_flight)} in flight${oldest}`];
-  return [...inFlight, ...quantiles(durations).slice(-1).map((figure) => figure.join(" "))];
-}
-
-export class BreakerCard {
-  #summary = element("p", { class: "summary" });
+/** The parts that all cards have. */
+class Card {
   #pill = element("span", { class: "pill" });
-  #label = element("span");
-  #value = element("b");
-  #fill = element("i");
-  #mark = element("s", { hidden: true });
-  #track = element("div", { class: "track", "aria-hidden": "true" }, this.#fill, this.#mark);
-  #counts = new Counts();
-  #figures = new Figures();
-  #timeline;
-  #shownState = "";
-  entry;
+  #head = element("p", { class: "head" });
+  #shown = "";
+  row;
 
-  constructor(entry, open, started) {
-    this.#timeline = new Timeline(started);
-    this.name = element("button", { type: "button", class: "name" });
-    this.name.addEventListener("click", () => open(this.entry.id));
-    const gauge = element("div", { class: "gauge" }, element("div", {}, this.#label, this.#value), this.#track);
-    this.node = element("li", { class: "card" },
-      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, gauge, this.#counts.node, this.#figures.node, this.#timeline.node);
-    setText(this.name, entry.name);
-    this.name.title = escaped(entry.name);
+  constructor(row, ctx, ...content) {
+    this.row = row;
+    this.ctx = ctx;
+    const id = `card-${++cards}`;
+    this.#pill.id = `${id}-condition`;
+    this.#head.id = `${id}-head`;
+    // Screen readers read the condition and the first line after the name.
+    const name = element("button", { type: "button", class: row.name.length > 22 ? "name long" : "name", "aria-describedby": `${this.#pill.id} ${this.#head.id}`, title: escaped(row.name) }, row.name);
+    name.addEventListener("click", () => ctx.open(this.row.id));
+    this.node = element("li", { class: "card" }, element("header", {}, element("h3", {}, name), this.#pill), this.#head, ...content);
   }
 
-  update(entry, now) {
-    this.entry = entry;
-    if (this.#shownState !== entry.state) {
-      this.#shownState = entry.state;
-      this.node.dataset.state = entry.state;
-      this.#pill.replaceChildren(icon(entry.state), stateLabel(entry.state));
-    }
-    this.#counts.update(entry);
-    this.#figures.update(breakerFigures(entry));
-    this.#timeline.draw(entry, now);
+  show(condition, label) {
+    setAttribute(this.node, "data-state", condition);
+    if (this.#shown === `${condition} ${label}`) return;
+    this.#shown = `${condition} ${label}`;
+    this.#pill.replaceChildren(icon(condition), label);
+  }
+
+  head(text) {
+    setText(this.#head, text);
+  }
+
+  /** Marks a row that is not listed any more while the list stands still. */
+  mark(gone) {
+    this.node.classList.toggle("gone", Boolean(gone));
+  }
+}
+
+export class BreakerCard extends Card {
+  #why = element("p", { class: "why" });
+  #next = element("p", { class: "next" });
+  #figures = new Figures(["Failing", "p99", "Calls", "Rejected"]);
+  #callers = new Callers();
+  #strip = new Strip();
+
+  constructor(row, ctx) {
+    super(row, ctx);
+    this.node.append(this.#why, this.#next, this.#figures.node, this.#callers.node, this.#strip.node);
+  }
+
+  update(row, now) {
+    this.row = row;
+    this.show(row.condition, stateLabel(row.condition));
+    this.mark(row.gone);
+    const { last_minute: minute, in_flight: inFlight } = row;
+    const failing = failureRate(row);
+    const perSecond = callRate(row);
+    const rejected = minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN;
+    const hasInFlight = row.hung != null || inFlight != null;
+    this.#figures.label(3, hasInFlight && row.condition !== "open" ? "In flight" : "Rejected");
+    this.#figures.update([
+      failing == null ? UNKNOWN : percent(failing),
+      minute?.p99 == null ? UNKNOWN : measured(minute.p99),
+      perSecond == null ? UNKNOWN : rate(perSecond) || "0",
+      hasInFlight && row.condition !== "open" ? count(inFlight ?? 0) : rejected,
+    ]);
+    this.#callers.update(row);
+    this.history(this.ctx.histories.get(row.id));
     this.tick(now);
   }
 
   /** Updates the parts that depend on the time. */
   tick(now) {
-    setText(this.#summary, stateSummary(this.entry, now));
-    const { label, value, fill, warning, mark } = gauge(this.entry, now);
-    setText(this.#label, label);
-    setText(this.#value, value);
-    this.#fill.style.width = `${(Math.min(fill, 1) * 100).toFixed(1)}%`;
-    this.#fill.classList.toggle("warning", warning);
-    this.#mark.hidden = mark == null;
-    if (mark != null) this.#mark.style.left = `${mark * 100}%`;
-    this.#timeline.move(now);
+    const { head, why, next } = headline(this.row, now);
+    const quiet = this.row.condition === "closed";
+    this.head(quiet && next ? `${head} · ${next}` : head);
+    setText(this.#why, why);
+    setText(this.#next, quiet ? "" : next);
+    this.#strip.move(now);
   }
 
-  rates(perSecond) {
-    this.#counts.rates(perSecond);
+  history(history) {
+    if (history) this.#strip.draw(history, this.row);
   }
-}
-
-/** Returns a line about the state: its reason, and how long it has lasted. */
-export function stateSummary(entry, now) {
-  const age = entry.since ? ` · for ${duration(now - entry.since)}` : "";
-  const reason = entry.operator_reason ? `: ${entry.operator_reason}` : "";
-  switch (entry.state) {
-    case "open":
-      return capitalized(entry.reason ?? "open") + age;
-    case "half-open":
-      // The reason is present until the first trial call.
-      return entry.reason ? `The next call is a trial call; ${entry.reason}` : `Trial calls are admitted${age}`;
-    case "forced-open":
-      return `Forced open by an operator${reason}${age}`;
-    case "disabled":
-      return `All calls are admitted${reason}${age}`;
-    default:
-      return (entry.config.observe_only ? "Observe only" : entry.since ? "Calls are admitted" : "Has never opened") + age;
-  }
-}
-
-const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** The gauge of a card: the progress towards the next state change. */
-function gauge(entry, now) {
-  const { config, window } = entry;
-  if (entry.state === "open" || (entry.state === "forced-open" && entry.until)) {
-    const left = Math.max(0, (entry.until ?? now) - now);
-    const total = Math.max((entry.until ?? now) - (entry.since ?? now), left, 0.001);
-    const value = left < 0.5 ? "on the next call" : `in ${duration(left)}`;
-    return { label: "Trial call", value, fill: 1 - left / total, warning: false };
-  }
-  if (entry.state === "disabled" || entry.state === "forced-open") {
-    const [label, value] = entry.until ? ["Closes", `in ${duration(entry.until - now)}`] : ["No expiry", ""];
-    return { label, value, fill: 0, warning: false };
-  }
-  if (entry.state === "half-open") {
-    const { trial_successes: done } = entry;
-    const { half_open_successes: needed } = config;
-    return { label: "Successful trial calls", value: `${done} of ${needed}`, fill: done / needed, warning: false };
-  }
-  const { calls, failures, slow } = window ?? { calls: 0, failures: 0, slow: 0 };
-  const share = (part) => (calls ? part / calls : 0);
-  const { failures: inARow, failure_rate, min_calls, slow_call, slow_call_rate } = config.threshold;
-  // Of a threshold and a rate, the one that is closer to opening the circuit.
-  const fill = inARow ? entry.consecutive_failures / inARow : 0;
-  if (config.threshold.rule === "consecutive_failures" || fill > share(failures) / failure_rate) {
-    return { label: "Failures in a row", value: `${entry.consecutive_failures} of ${inARow}`, fill, warning: fill >= 0.5 };
-  }
-  const bySlow = slow_call != null && share(slow) / slow_call_rate > share(failures) / failure_rate;
-  const [part, threshold, outcome] = bySlow ? [slow, slow_call_rate, "slow"] : [failures, failure_rate, "failed"];
-  const enough = calls >= min_calls;
-  return {
-    label: `${percent(share(part))} ${outcome} of ${counted(calls, "call")}`,
-    value: enough ? `opens at ${percent(threshold)}` : `needs ${counted(min_calls, "call")}`,
-    fill: share(part),
-    warning: enough && share(part) >= threshold / 2,
-    mark: threshold,
-  };
 }
 
 /** The card of all breakers with the same name and different keys. */
-export class GroupCard {
-  #pill = element("span", { class: "pill" });
-  #summary = element("p", { class: "summary" });
+export class GroupCard extends Card {
   #bar = element("div", { class: "state-bar", "aria-hidden": "true" });
-  #legend = element("div", { class: "legend" });
+  #legend = element("p", { class: "legend" });
   #keys = element("div", { class: "keys" });
-  #counts = new Counts();
-  #figures = new Figures();
-  #open;
-  entry;
+  #figures = new Figures(["Failing", "p99", "Calls"]);
+  #more = element("button", { type: "button", class: "link more" });
+  #drawn = "";
 
-  constructor(entry, open) {
-    this.#open = open;
-    this.name = element("span", { class: "text" }, entry.name);
-    this.node = element("li", { class: "card group" },
-      element("header", {}, element("h3", {}, this.name), this.#pill), this.#summary, this.#bar, this.#legend, this.#counts.node, this.#figures.node, this.#keys);
+  constructor(row, ctx) {
+    super(row, ctx);
+    this.#more.addEventListener("click", () => ctx.open(this.row.id));
+    this.node.classList.add("group");
+    this.node.append(this.#bar, this.#legend, this.#figures.node, this.#keys, this.#more);
   }
 
-  /** Updates the card; `keys` are the entries of the listed keys, most severe first. */
-  update(entry, keys) {
-    this.entry = entry;
-    const counts = Object.fromEntries(STATE_NAMES.map((state) => [state, entry[state.replace("-", "_")]]));
-    const present = STATE_NAMES.filter((state) => counts[state] > 0);
-    const worst = present[0] ?? "closed";
-    this.node.dataset.state = worst;
-    this.#pill.replaceChildren(icon(worst), worst === "closed" ? "All closed" : `${counts[worst]} ${STATES[worst].label.toLowerCase()}`);
-    setText(this.#summary, `${count(entry.keys)} of ${counted(entry.max_keys, "key")}`);
-    this.#bar.replaceChildren(...present.map((state) => {
-      const part = element("i", { "data-state": state });
-      part.style.flex = `${counts[state]} 0 3px`;
+  update(row) {
+    this.row = row;
+    this.mark(row.gone);
+    const listed = this.ctx.keysOf(row.name);
+    const counts = groupCounts(row, listed);
+    const present = Object.keys(counts).filter((name) => counts[name] > 0);
+    const condition = worst(counts);
+    const keys = row.keys ?? 0;
+    const all = counts[condition] === keys;
+    this.show(condition, condition === "closed" ? "Closed" : `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}`);
+    this.head(!keys ? "No keys yet" : `${all ? (keys === 1 ? "The only key is" : `All ${count(keys)} keys are`) : `${count(counts[condition])} of ${counted(keys, "key")} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);
+    this.#drawStates(present, counts);
+    const failing = failureRate(row);
+    const perSecond = callRate(row);
+    this.#figures.update([failing == null ? UNKNOWN : percent(failing), row.last_minute?.p99 == null ? UNKNOWN : measured(row.last_minute.p99), perSecond == null ? UNKNOWN : rate(perSecond) || "0"]);
+    const found = this.ctx.foundKeys(row.name);
+    this.#list(found?.keys ?? listed.filter((key) => key.condition !== "closed"));
+    setText(this.#more, found ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
+    this.#more.hidden = !keys;
+  }
+
+  tick() {}
+
+  history() {}
+
+  #drawStates(present, counts) {
+    const drawn = present.map((name) => `${name} ${counts[name]}`).join();
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    this.#bar.replaceChildren(...present.map((name) => {
+      const part = element("i", { "data-state": name });
+      part.style.flex = `${counts[name]} 0 3px`;
       return part;
     }));
-    this.#legend.replaceChildren(...present.map((state) =>
-      element("span", { "data-state": state }, icon(state), `${count(counts[state])} ${STATES[state].label.toLowerCase()}`)));
-    this.#counts.update(entry);
-    const cancelled = entry.cancelled ? [`${count(entry.cancelled)} cancelled`] : [];
-    this.#figures.update([...cancelled, ...quantiles(entry.durations).map((figure) => figure.join(" "))]);
-    const unhealthy = keys.filter(({ state, failures, rejections }) => state !== "closed" || failures + rejections > 0);
-    this.#list(unhealthy.slice(0, MAX_KEYS));
-    this.node.classList.toggle("tall", unhealthy.length > MAX_KEYS_NORMAL_HEIGHT);
+    this.#legend.replaceChildren(...present.map((name) =>
+      element("span", { "data-state": name }, icon(name), `${count(counts[name])} ${STATES[name].label.toLowerCase()}`)));
   }
 
   /** Updates the rows in place, so that the focus is kept. */
   #list(keys) {
     const rows = [...this.#keys.children];
-    keys.forEach((key, index) => {
+    keys.slice(0, MAX_KEYS).forEach((key, index) => {
       let row = rows[index];
       if (!row) {
-        row = element("button", { type: "button", class: "key" }, element("i"), element("span"), element("em"), element("small"));
-        row.addEventListener("click", () => this.#open(row.dataset.id));
+        row = element("button", { type: "button", class: "key" }, element("i"), element("span"), element("em"));
+        row.addEventListener("click", () => this.ctx.open(row.dataset.id));
         this.#keys.append(row);
       }
-      row.dataset.id = key.id;
-      if (row.dataset.state !== key.state) {
-        row.dataset.state = key.state;
-        row.firstChild.replaceWith(icon(key.state));
+      setAttribute(row, "data-id", key.id);
+      if (row.dataset.state !== key.condition) {
+        row.dataset.state = key.condition;
+        row.firstChild.replaceWith(icon(key.condition));
       }
       row.classList.toggle("overflow", Boolean(key.overflow));
-      setText(row.children[1], keyText(key));
-      row.children[1].title = escaped(keyText(key));
-      setText(row.children[2], stateLabel(key.state));
-      setText(row.children[3], key.rejections ? `${count(key.rejections)} rej.` : "");
+      setText(row.children[1], shortened(keyText(key), 34));
+      setAttribute(row, "title", escaped(keyText(key)));
+      setText(row.children[2], stateLabel(key.condition));
     });
-    rows.slice(keys.length).forEach((row) => row.remove());
-  }
-
-  tick() {}
-
-  rates(perSecond) {
-    this.#counts.rates(perSecond);
+    rows.slice(MAX_KEYS).concat(rows.slice(keys.length)).forEach((row) => row.remove());
   }
 }

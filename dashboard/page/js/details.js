@@ -1,170 +1,236 @@
-// The details of one breaker, and manual control.
+// The details of one entry. They are read once a second while they are shown.
 
-import { stateSummary } from "./card.js";
-import { clock, element, exact, icon, measured, quantiles, setText, stateLabel, title } from "./format.js";
-import { Timeline } from "./timeline.js";
+import { Actions, readOnly } from "./actions.js";
+import { BREAKERS } from "./breakers.js";
+import { Chart } from "./chart.js";
+import { EventList } from "./events.js";
+import { FigureTable, durationTable } from "./totals.js";
+import { clock, duration, element, setText, title } from "./format.js";
+import { FUNCTIONS } from "./functions.js";
+import { KeySearch } from "./keys.js";
+import { LIMITS } from "./limits.js";
+import { RelatedLinks } from "./related.js";
+import { RETRIES } from "./retry.js";
+import { rowIcon } from "./section.js";
+import { settingsTable } from "./settings.js";
 
-/** The expiries that can be selected: seconds and label. */
-const EXPIRIES = [["", "no expiry"], ["60", "1 minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "1 hour"], ["28800", "8 hours"]];
-
-/** The operator's token. It is kept in memory only, until the page is closed. */
-let token = "";
+const KINDS = { ...BREAKERS, ...LIMITS, ...RETRIES, ...FUNCTIONS };
+const PERIOD = 1_000;
+const TIME_LIMIT = 5_000;
+/** The keys of a group are searched again after this number of readings. */
+const KEY_READINGS = 5;
 
 export class Details {
   #dialog;
-  #overridesUrl;
+  #ctx;
+  #id = null;
   #entry = null;
-  #parts = null;
+  #view = null;
+  /** `loading`, `ok`, `gone`, `denied`, or `lost`. */
+  #status = "loading";
+  /** The server's time of the values that are shown. */
+  #asOf = 0;
+  #isReading = false;
+  #readings = 0;
+  #timer = 0;
 
-  constructor(dialog, overridesUrl) {
+  constructor(dialog, ctx) {
     this.#dialog = dialog;
-    this.#overridesUrl = overridesUrl;
-    dialog.addEventListener("close", () => (this.#entry = null));
+    this.#ctx = ctx;
+    let pressed = null;
+    dialog.addEventListener("pointerdown", (event) => (pressed = event.target));
     dialog.addEventListener("click", (event) => {
-      if (event.target === dialog) dialog.close();
+      // A click beside the dialog closes it; the end of a drag that began inside does not.
+      if (event.target === dialog && pressed === dialog) this.close();
+    });
+    dialog.addEventListener("close", (event) => {
+      // The event arrives later than the closing: the dialog may be open again, for another entry.
+      if (event.target === dialog && !dialog.open) this.#end();
+    });
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && this.#id != null) this.#beat();
     });
   }
 
-  /** The id of the shown breaker; undefined while the dialog is closed. */
+  /** The id of the shown entry; undefined while the dialog is closed. */
   get shown() {
-    return this.#entry?.id;
+    return this.#id ?? undefined;
   }
 
-  open(entry, now, { canOverride, started }) {
-    this.#build(canOverride, started);
-    this.#dialog.showModal();
-    this.update(entry, now);
+  open(id) {
+    if (this.#id === id && this.#dialog.open) return;
+    this.#view?.actions?.close();
+    this.#id = id;
+    this.#entry = this.#view = null;
+    this.#asOf = this.#readings = 0;
+    this.#show(this.#ctx.store.rows.get(id) ?? null, "loading");
+    if (!this.#dialog.open) this.#dialog.showModal();
+    this.#dialog.scrollTop = 0;
+    this.#dialog.querySelector("#details-name")?.focus();
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#beat(), PERIOD);
+    this.#beat();
+    this.#ctx.onOpen?.(id);
   }
 
-  update(entry, now) {
-    this.#entry = entry;
-    const { name, pill, summary, totals, inFlight, durations, settings, events, timeline, content } = this.#parts;
-    setText(name, title(entry));
-    content.dataset.state = entry.state;
-    pill.replaceChildren(icon(entry.state), stateLabel(entry.state));
-    setText(summary, stateSummary(entry, now));
-    setText(settings, entry.settings);
-    timeline.draw(entry, now);
-    timeline.move(now);
-    const counts = [
-      ["Succeeded", entry.successes],
-      ["Failed", entry.failures],
-      ["Rejected", entry.rejections],
-      ["Ignored", entry.ignored],
-      ["Cancelled", entry.cancelled],
-      ["Hung", entry.hung],
-      ["State changes", entry.transitions],
-      ["Failed recoveries", entry.failed_recoveries],
-    ];
-    showFigures(totals, counts.filter(([, number]) => number != null).map(([label, number]) => [label, exact(number)]));
-    const { in_flight, oldest_in_flight } = entry;
-    const oldest = oldest_in_flight == null ? [] : [["The oldest", `for ${measured(oldest_in_flight)}`]];
-    showFigures(inFlight, in_flight == null ? [] : [["Calls", exact(in_flight)], ...oldest]);
-    const ofCalls = quantiles(entry.durations);
-    showFigures(durations, ofCalls.length ? [...ofCalls, ["Calls", exact(entry.durations.count)]] : []);
-    const rows = mergeRejections(entry.recent).toReversed().map((event) =>
-      element("li", {}, element("time", {}, clock(event.at)), element("span", {}, description(event))));
-    events.replaceChildren(...(rows.length ? rows : [element("li", {}, "None yet.")]));
+  close() {
+    if (this.#dialog.open) this.#dialog.close();
+    this.#end();
   }
 
-  tick(now) {
-    if (this.#entry) setText(this.#parts.summary, stateSummary(this.#entry, now));
+  /** Reads the shown entry at once if its condition has changed. */
+  onRows(store, changedIds) {
+    if (this.#id == null || !changedIds.has(this.#id)) return;
+    const row = store.rows.get(this.#id);
+    if (row?.condition !== this.#entry?.condition) this.#read();
   }
 
-  #build(canOverride, started) {
-    const close = element("button", { type: "button", class: "secondary" }, "Close");
-    close.addEventListener("click", () => this.#dialog.close());
-    const parts = {
-      name: element("h2", { id: "details-name" }),
-      pill: element("span", { class: "pill" }),
-      summary: element("p"),
-      totals: element("dl", { class: "totals" }),
-      inFlight: element("dl", { class: "totals" }),
-      durations: element("dl", { class: "totals" }),
-      settings: element("code"),
-      events: element("ol", { class: "events" }),
-      timeline: new Timeline(started),
-    };
-    parts.content = element("div", { class: "content" },
-      element("header", {}, element("div", {}, parts.name, parts.pill), close),
-      parts.summary,
-      parts.timeline.node,
-      element("section", {}, element("h3", {}, "Since the program started"), parts.totals),
-      element("section", {}, element("h3", {}, "In flight"), parts.inFlight),
-      element("section", {}, element("h3", {}, "Durations of calls"), parts.durations),
-      element("section", {}, element("h3", {}, "Recent events"), parts.events),
-      element("section", {}, element("h3", {}, "Settings"), parts.settings),
-      canOverride ? this.#form() : element("p", { class: "note" }, "Read-only: manual control requires that a token is configured."),
-    );
-    this.#parts = parts;
-    this.#dialog.replaceChildren(parts.content);
+  #end() {
+    if (this.#id == null) return;
+    clearInterval(this.#timer);
+    this.#view?.actions?.close();
+    this.#id = this.#entry = this.#view = null;
+    this.#ctx.onClose?.();
   }
 
-  #form() {
-    const reason = element("input", { name: "reason", maxlength: "200", autocomplete: "off", placeholder: "migration until 14:00" });
-    const expiry = element("select", { name: "expires" }, ...EXPIRIES.map(([value, label]) => element("option", { value }, label)));
-    const secret = element("input", { name: "token", type: "password", autocomplete: "off", placeholder: "the token configured for this dashboard" });
-    secret.value = token;
-    const result = element("p", { class: "result", role: "status" });
-    const button = (action, label, style = "") => element("button", { type: "submit", value: action, class: style }, label);
-    const form = element("form", { method: "dialog" },
-      element("h3", {}, "Manual control"),
-      element("div", { class: "fields" },
-        element("label", {}, "Reason", reason),
-        element("label", {}, "Expires after", expiry),
-        element("label", { class: "wide" }, "Token (kept until this page is closed)", secret)),
-      element("div", { class: "buttons" },
-        button("force_open", "Force open", "force"), button("disable", "Disable"), button("reset", "Reset")),
-      result);
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      token = secret.value;
-      result.className = "result";
-      setText(result, "…");
-      const action = event.submitter?.value ?? "force_open";
-      const { ok, text } = await this.#override(action, reason.value, expiry.value);
-      result.classList.add(ok ? "good" : "bad");
-      setText(result, text);
-    });
-    return form;
+  #beat() {
+    if (document.hidden) return;
+    this.#render();
+    if (!this.#isReading) this.#read();
   }
 
-  async #override(action, reason, expiry) {
-    const { name, key, overflow } = this.#entry;
-    const body = { breaker: name, action, reason: reason.trim() || null };
-    if (key != null) body.key = key;
-    if (overflow) body.overflow = true;
-    if (expiry && action !== "reset") body.expires_in = Number(expiry);
+  async #read() {
+    const id = this.#id;
+    const url = new URL("api/item", this.#ctx.base);
+    url.search = new URLSearchParams({ id });
+    this.#isReading = true;
+    let status = "lost";
+    let entry = null;
     try {
-      const response = await fetch(this.#overridesUrl, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "Authorization": `Bearer ${token}` },
-        credentials: "omit",
-        body: JSON.stringify(body),
-      });
-      const answer = await response.json();
-      if (!response.ok) return { ok: false, text: `Not applied: ${answer.error}` };
-      return { ok: true, text: `Applied: ${stateLabel(answer.state)}` };
+      const response = await fetch(url, { headers: this.#ctx.headers(), credentials: "omit", signal: AbortSignal.timeout(TIME_LIMIT) });
+      if (response.ok) [status, entry] = ["ok", await response.json()];
+      else status = { 401: "denied", 403: "denied", 404: "gone" }[response.status] ?? "lost";
     } catch {
-      return { ok: false, text: "No response, or the token contains characters that a header cannot carry" };
+      // Neither an answer nor its body arrived: the status stays "lost".
     }
+    this.#isReading = false;
+    if (id !== this.#id) return;
+    this.#show(entry, status);
+    if (status === "ok" && this.#readings++ % KEY_READINGS === 0) this.#view.keys?.refresh();
+  }
+
+  #show(entry, status) {
+    this.#status = status;
+    if (entry) {
+      const isOther = this.#entry?.kind !== entry.kind || !this.#view;
+      this.#entry = entry;
+      this.#asOf = this.#ctx.now();
+      if (isOther) this.#build();
+    } else if (!this.#view) {
+      this.#build();
+    }
+    this.#render();
+  }
+
+  /** Builds the parts of the shown entry once, so that the focus, a selection and what is typed survive each reading. */
+  #build() {
+    const entry = this.#entry;
+    const kind = KINDS[entry?.kind];
+    const close = element("button", { type: "button", class: "secondary" }, "Close");
+    close.addEventListener("click", () => this.close());
+    const view = this.#view = {
+      kind: element("p", { class: "kind" }), name: element("h2", { id: "details-name", tabindex: "-1" }), pill: element("span", { class: "pill" }),
+      notice: element("span", { role: "status" }), age: element("span"), headline: element("p", { class: "headline" }), facts: element("dl", { class: "facts" }),
+      chart: null, figures: new FigureTable(), durations: element("section", {}), settings: element("section", {}), events: null, keys: null, actions: null,
+      related: new RelatedLinks(this.#ctx.store, (id) => this.open(id)), announcement: element("p", { class: "hidden", role: "status" }), condition: "",
+    };
+    view.content = element("div", { class: "content" },
+      element("header", {}, element("div", {}, view.kind, view.name), view.pill, close), view.announcement,
+      element("p", { class: "notice" }, view.notice, view.age),
+      element("div", { class: "lead" }, view.headline, view.facts));
+    const hadFocus = this.#dialog.contains(document.activeElement);
+    this.#dialog.replaceChildren(view.content);
+    if (hadFocus) view.name.focus();
+    if (!kind) return;
+    view.chart = kind.samples && new Chart(kind.samples, Boolean(entry.state), kind.sampleOf);
+    view.events = entry.state ? new EventList() : null;
+    view.keys = kind.keys ? new KeySearch(this.#ctx, kind.keys, entry.name, (id) => this.open(id)) : null;
+    view.actions = kind.acts && this.#ctx.canOverride() ? new Actions(this.#ctx, entry, () => this.#read()) : null;
+    const control = view.actions?.node ?? (kind.acts ? readOnly() : null);
+    const beside = element("div", { class: "columns" }, element("section", {}, element("h3", {}, "Figures"), view.figures.node), ...(control ? [control] : []));
+    view.content.append(...[view.related.node, view.chart?.node, beside, view.durations, view.keys?.node, view.settings,
+      view.events && element("section", {}, element("h3", {}, "Recent events"), view.events.node)].filter(Boolean));
+  }
+
+  #render() {
+    const [entry, view] = [this.#entry, this.#view];
+    // Values that are not current are described as of their own time.
+    const now = this.#status === "ok" || this.#status === "loading" ? this.#ctx.now() : this.#asOf;
+    this.#renderNotice();
+    if (!entry) return setText(view.name, this.#id);
+    const kind = KINDS[entry.kind];
+    setText(view.name, title(entry));
+    setText(view.kind, kind.label);
+    this.#renderPill(kind.condition(entry));
+    const { headline, facts } = kind.summary(entry, now);
+    setText(view.headline, headline);
+    showFacts(view.facts, facts);
+    view.figures.update(kind.figures(entry), entry.last_minute);
+    view.actions?.update(entry);
+    if (view.chart) {
+      view.chart.node.hidden = !entry.history;
+      if (entry.history) view.chart.update(entry, now);
+    }
+    this.#replace("durations", entry.durations ?? entry.attempt_durations, durationTable, kind.durations ?? "Durations since the start");
+    this.#replace("settings", [entry.settings, entry.state, entry.until, entry.operator_reason], () => settingsTable(entry), "Settings in force");
+    view.events?.update(entry.recent ?? []);
+    view.related.update(entry);
+  }
+
+  #renderPill({ state, label }) {
+    const view = this.#view;
+    if (view.condition === state + label) return;
+    if (view.condition) setText(view.announcement, `${title(this.#entry)} is now ${label.toLowerCase()}`);
+    view.condition = state + label;
+    view.content.dataset.state = state;
+    view.pill.replaceChildren(rowIcon(state), label);
+  }
+
+  /** The age is not announced, because it changes every second. */
+  #renderNotice() {
+    const { content, notice, age } = this.#view;
+    const texts = {
+      ok: "",
+      loading: this.#entry ? "" : "Loading…",
+      gone: "Not found: it was evicted, or the program was restarted.",
+      denied: "The server requires a token for viewing.",
+      lost: "Connection lost, trying again.",
+    };
+    setText(notice, texts[this.#status]);
+    const isOld = this.#entry && this.#status !== "ok" && this.#status !== "loading";
+    setText(age, isOld ? ` These are the values of ${clock(this.#asOf)}, ${duration(Math.max(0, this.#ctx.now() - this.#asOf))} ago.` : "");
+    notice.parentElement.hidden = !texts[this.#status];
+    content.classList.toggle("aged", Boolean(isOld));
+  }
+
+  /** Replaces a section if what it shows has changed. */
+  #replace(name, value, build, heading) {
+    const view = this.#view;
+    const shown = JSON.stringify(value ?? null);
+    if (view[`${name}Shown`] === shown) return;
+    view[`${name}Shown`] = shown;
+    const content = build(value);
+    view[name].hidden = !content;
+    view[name].replaceChildren(...(content ? [element("h3", {}, heading), content] : []));
   }
 }
 
-/** Shows labelled figures in a list; hides its section if there are none. */
-function showFigures(list, figures) {
-  list.replaceChildren(...figures.map(([label, text]) => element("div", {}, element("dt", {}, label), element("dd", {}, text))));
-  list.parentElement.hidden = !figures.length;
-}
-
-/** Keeps only the last of consecutive rejections with the same reason. */
-function mergeRejections(recent) {
-  const isSame = (event, next) => next && !event.to && !next.to && event.reason === next.reason;
-  return recent.filter((event, index) => !isSame(event, recent[index + 1]));
-}
-
-function description(event) {
-  if (!event.to) return `Last call rejected: ${event.reason}`;
-  const states = `${stateLabel(event.from)} → ${stateLabel(event.to)}`;
-  return event.reason ? `${states}: ${event.reason}` : states;
+/** Shows labelled facts; unchanged texts are kept. */
+function showFacts(list, facts) {
+  while (list.children.length > facts.length) list.lastChild.remove();
+  while (list.children.length < facts.length) list.append(element("div", {}, element("dt"), element("dd")));
+  facts.forEach(([label, text], index) => {
+    setText(list.children[index].firstChild, label);
+    setText(list.children[index].lastChild, text);
+  });
 }

@@ -1,150 +1,99 @@
-// The cards of rate limits and bulkheads, listed below those of the breakers.
+// Rate limits and bulkheads, with and without keys.
 
-import { LOADS, count, counted, duration, element, escaped, icon, keyText, rate, setText } from "./format.js";
+import { count, counted, duration, exact } from "./format.js";
+import { counter } from "./totals.js";
+import { RowSection } from "./section.js";
 
-/** The maximum number of keys on a card, which lists those with the most rejections. */
-const MAX_KEYS = 3;
-const COUNT_LABELS = { admitted: "Admitted", rejected: "Rejected" };
-
-/** The used share of the capacity. A limit without a declaration has capacity 0 and admits everything. */
-const share = (used, capacity) => (capacity > 0 ? used / capacity : 0);
-const load = (used, capacity) => (capacity > 0 && used >= capacity ? "full" : "free");
-const queue = (waiting) => (waiting ? ` · ${count(waiting)} waiting` : "");
-const rule = ({ limit, per }) => (limit ? `${counted(limit, "call")} per ${period(per)}` : "No limit declared");
-
-/** Formats a duration that may be shorter than a second. */
+/** Formats a period that may be shorter than a second. */
 const period = (seconds) => (seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : duration(seconds));
+/** A limit without a declaration has the limit 0 and admits everything. */
+const rule = ({ limit, per, burst }) => (limit ? `${counted(limit, "call")} per ${period(per)}${burst ? `, at most ${count(burst)} at once` : ""}` : "No limit declared");
+const rejectedInMinute = ({ last_minute: minute }) => (minute ? `${count(minute.rejected ?? 0)} rejected in the last minute` : "rejections of the last minute not measured yet");
+const waitingText = (waiting) => (waiting ? `${count(waiting)} waiting` : "");
+const joined = (...parts) => parts.filter(Boolean).join(" · ");
 
-/** The texts and the fill of a card, by the kind of the entry. */
-const KINDS = {
-  rate_limit: (entry) => {
-    const { limit, burst, in_window: used, waiting } = entry;
-    const capacity = burst ?? limit;
-    return { type: "Rate limit", summary: rule(entry) + queue(waiting), load: load(used, capacity), pill: limit && used >= capacity ? "At its limit" : "Free",
-      label: burst ? "Burst in use" : "In use", value: limit ? `${count(used)} of ${count(capacity)}` : "", fill: share(used, capacity) };
-  },
-  rate_limit_group: (entry) => {
-    const { keys, max_keys, reached, most_rejected } = entry;
-    return { type: "Rate limit", summary: `${rule(entry)} for each of ${counted(keys, "key")}`, load: reached ? "full" : "free",
-      pill: reached ? `${count(reached)} at the limit` : "Free", label: "Keys at their limit", value: `${count(reached)} of ${count(Math.max(keys, reached))}`,
-      fill: share(reached, keys), tooltip: `At most ${counted(max_keys, "key")}`,
-      keys: most_rejected.slice(0, MAX_KEYS).map((of_key) => ({ ...of_key, used: of_key.in_window, capacity: of_key.burst ?? of_key.limit })) };
-  },
-  bulkhead: (entry) => {
-    const { max_concurrent: capacity, in_flight: used, waiting } = entry;
-    return { type: "Bulkhead", summary: `At most ${counted(capacity, "concurrent call")}${queue(waiting)}`, load: load(used, capacity), pill: used >= capacity ? "Full" : "Free",
-      label: "In flight", value: `${count(used)} of ${count(capacity)}`, fill: share(used, capacity) };
-  },
-  bulkhead_group: (entry) => {
-    const { keys, max_keys, full, max_concurrent, waiting, most_rejected } = entry;
-    return { type: "Bulkhead", summary: `At most ${counted(max_concurrent, "concurrent call")} for each of ${counted(keys, "key")}${queue(waiting)}`,
-      load: full ? "full" : "free", pill: full ? `${count(full)} full` : "Free", label: "Full keys", value: `${count(full)} of ${count(Math.max(keys, full))}`,
-      fill: share(full, keys), tooltip: `At most ${counted(max_keys, "key")}`,
-      keys: most_rejected.slice(0, MAX_KEYS).map((of_key) => ({ ...of_key, used: of_key.in_flight, capacity: of_key.max_concurrent })) };
-  },
-};
-
-export const isLimit = (entry) => entry.kind in KINDS;
-
-class LimitCard {
-  #type = element("p", { class: "kind" });
-  #summary = element("p", { class: "summary" });
-  #pill = element("span", { class: "pill" });
-  #label = element("span");
-  #value = element("b");
-  #fill = element("i");
-  #counts = Object.keys(COUNT_LABELS).map((key) => ({ key, total: element("span"), rate: element("small") }));
-  #keys = element("ul", { class: "keys" });
-  #shownPill = "";
-
-  constructor(entry) {
-    const gauge = element("div", { class: "gauge" }, element("div", {}, this.#label, this.#value),
-      element("div", { class: "track", "aria-hidden": "true" }, this.#fill));
-    const counts = element("dl", { class: "counts" }, ...this.#counts.map(({ key, total, rate }) =>
-      element("div", {}, element("dt", {}, COUNT_LABELS[key]), element("dd", {}, total, rate))));
-    this.node = element("li", { class: "card limit" },
-      element("header", {}, element("div", {}, this.#type, element("h3", {}, entry.name)), this.#pill), this.#summary, gauge, counts, this.#keys);
-  }
-
-  update(entry) {
-    const { type, summary, load, pill, label, value, fill, tooltip = "", keys = [] } = KINDS[entry.kind](entry);
-    if (this.#shownPill !== load + pill) {
-      this.#shownPill = load + pill;
-      this.node.dataset.state = load;
-      this.#pill.replaceChildren(icon(load), pill);
-    }
-    setText(this.#type, type);
-    setText(this.#summary, summary);
-    this.#summary.title = tooltip;
-    setText(this.#label, label);
-    setText(this.#value, value);
-    this.#fill.style.width = `${(Math.min(fill, 1) * 100).toFixed(1)}%`;
-    for (const { key, total } of this.#counts) setText(total, count(entry[key]));
-    this.#list(keys);
-  }
-
-  rates(perSecond) {
-    for (const { key, rate: node } of this.#counts) setText(node, rate(perSecond[key]));
-  }
-
-  #list(keys) {
-    const rows = keys.map((limit) => {
-      const state = load(limit.used + limit.waiting, limit.capacity);
-      return element("li", { class: limit.overflow ? "key overflow" : "key", "data-state": state }, icon(state),
-        element("span", { title: escaped(keyText(limit)) }, keyText(limit)),
-        element("em", {}, LOADS[state].label), element("small", {}, `${count(limit.rejected)} rej.`));
-    });
-    this.#keys.replaceChildren(...rows);
-    this.#keys.hidden = !rows.length;
+/** Returns the usage of an entry: used, capacity, and the noun for what is used. */
+function usage(entry) {
+  switch (entry.kind) {
+    case "rate_limit":
+      return { used: entry.in_window ?? 0, capacity: entry.burst ?? entry.limit ?? 0, noun: "in use" };
+    case "rate_limit_group":
+      return { used: entry.reached ?? 0, capacity: Math.max(entry.keys ?? 0, entry.reached ?? 0), noun: "keys at their limit" };
+    case "bulkhead":
+      return { used: entry.in_flight ?? 0, capacity: entry.max_concurrent ?? 0, noun: "in flight" };
+    default:
+      return { used: entry.full ?? 0, capacity: Math.max(entry.keys ?? 0, entry.full ?? 0), noun: "keys full" };
   }
 }
 
+const isGroup = (entry) => entry.kind.endsWith("_group");
+/** `full` if no call without waiting is admitted now, for a group of at least one key. */
+function load(entry) {
+  const { used, capacity } = usage(entry);
+  return (isGroup(entry) ? used > 0 : capacity > 0 && used >= capacity) ? "full" : "free";
+}
+
+function condition(entry) {
+  const state = load(entry);
+  const full = entry.kind.startsWith("rate") ? "At its limit" : "Full";
+  if (isGroup(entry) && state === "full") return { state, label: `${count(usage(entry).used)} ${full === "Full" ? "full" : "at the limit"}` };
+  return { state, label: state === "full" ? full : "Free" };
+}
+
+function bound(entry) {
+  const each = isGroup(entry) ? ` for each of ${counted(entry.keys ?? 0, "key")}` : "";
+  return entry.kind.startsWith("rate") ? rule(entry) + each : `At most ${counted(entry.max_concurrent ?? 0, "concurrent call")}${each}`;
+}
+
+function row(entry) {
+  const { used, capacity, noun } = usage(entry);
+  return {
+    ...condition(entry),
+    caption: `${entry.kind.startsWith("rate") ? "Rate limit" : "Bulkhead"} · ${bound(entry)}`,
+    value: capacity ? `${count(used)} of ${count(capacity)} ${noun}` : "",
+    gauge: capacity ? used / capacity : null,
+    text: joined(waitingText(entry.waiting), rejectedInMinute(entry)),
+  };
+}
+
+function summary(entry) {
+  const { used, capacity, noun } = usage(entry);
+  const { label, state } = condition(entry);
+  const rejected = entry.last_minute?.rejected ?? 0;
+  const what = state === "full" ? `${label}: a further call waits or is rejected.` : "A call is admitted at once.";
+  const facts = [["Limit", bound(entry)], ["Now", capacity ? joined(`${count(used)} of ${count(capacity)} ${noun}`, waitingText(entry.waiting)) : waitingText(entry.waiting)],
+    ["Callers get", entry.last_minute ? `${counted(entry.last_minute.admitted ?? 0, "call")} admitted, ${count(rejected)} rejected in the last minute` : "Not measured yet"]];
+  if (isGroup(entry)) facts.push(["Keys", `${count(entry.keys ?? 0)} of at most ${count(entry.max_keys ?? 0)}`]);
+  return { headline: isGroup(entry) && state === "full" ? `${label}: further calls for them wait or are rejected.` : what, facts: facts.filter(([, text]) => text) };
+}
+
+function figures(entry) {
+  const of = (name) => (entry.last_minute ? entry.last_minute[name] ?? 0 : null);
+  const rows = [counter("Admitted", of("admitted"), entry.admitted ?? 0), counter("Rejected", of("rejected"), entry.rejected ?? 0)];
+  if (entry.max_queue != null) rows.push(["Longest queue", "", exact(entry.max_queue)]);
+  return rows;
+}
+
+const kind = (label, keys = null) => ({ label, row, summary, figures, condition, samples: [["Admitted", "answered"], ["Rejected", "rejected"], null], keys });
+
+/** The kinds of this module, by `entry.kind`. */
+export const LIMITS = {
+  rate_limit: kind("Rate limit"),
+  rate_limit_group: kind("Rate limit with keys", "rate_limit"),
+  bulkhead: kind("Bulkhead"),
+  bulkhead_group: kind("Bulkhead with keys", "bulkhead"),
+};
+
+/** Returns the texts of one key of a group. */
+export function limitKey(entry) {
+  const used = entry.in_window ?? entry.in_flight ?? 0;
+  const capacity = entry.burst ?? entry.limit ?? entry.max_concurrent ?? 0;
+  return { state: capacity && used >= capacity ? "full" : "free", label: `${count(used)} of ${count(capacity)}`, text: `${count(entry.rejected ?? 0)} rejected` };
+}
+
 /** The section of rate limits and bulkheads. */
-export class LimitSection {
-  #section;
-  #list;
-  #cards = new Map();
-  #samples = new Map();
-
-  constructor(section, list) {
-    this.#section = section;
-    this.#list = list;
-  }
-
-  update(entry) {
-    if (!this.#cards.has(entry.id)) this.#cards.set(entry.id, new LimitCard(entry));
-    this.#cards.get(entry.id).update(entry);
-  }
-
-  remove(id) {
-    this.#cards.get(id)?.node.remove();
-    this.#cards.delete(id);
-    this.#samples.delete(id);
-  }
-
-  /** Shows the cards of the entries that satisfy `matches`, ordered by `compare`. */
-  arrange(entries, matches, compare) {
-    const shown = entries.filter((entry) => this.#cards.has(entry.id) && matches(entry)).sort(compare);
-    const nodes = shown.map(({ id }) => this.#cards.get(id).node);
-    const keep = new Set(nodes);
-    for (const node of [...this.#list.children]) if (!keep.has(node)) node.remove();
-    nodes.forEach((node, index) => {
-      if (this.#list.children[index] !== node) this.#list.insertBefore(node, this.#list.children[index] ?? null);
-    });
-    this.#section.hidden = !shown.length;
-  }
-
-  /** Updates the rates, measured over the last `period` seconds. */
-  sample(entries, at, period) {
-    for (const [id, card] of this.#cards) {
-      const { admitted, rejected } = entries.get(id);
-      const samples = this.#samples.get(id) ?? [];
-      samples.push({ at, admitted, rejected });
-      while (samples.length > 1 && samples[0].at < at - period - 0.5) samples.shift();
-      this.#samples.set(id, samples);
-      const [first] = samples;
-      const perSecond = (now, before) => (at - first.at > 0.5 ? Math.max(0, now - before) / (at - first.at) : 0);
-      card.rates({ admitted: perSecond(admitted, first.admitted), rejected: perSecond(rejected, first.rejected) });
-    }
+export class LimitSection extends RowSection {
+  constructor(container, ctx) {
+    super(container, ctx, "Rate limits and bulkheads", LIMITS);
   }
 }

@@ -1,49 +1,137 @@
-// The row of a retry: the outcomes of its calls, as shares of all calls.
+// Retries and their budgets.
 
-import { count, counted, element, percent, quantiles, setText } from "./format.js";
+import { count, counted, exact } from "./format.js";
+import { counter } from "./totals.js";
+import { RowSection } from "./section.js";
+import { shareOf, shares } from "./shares.js";
 
-/** The parts of the bar: CSS class, label, number of calls. */
-const PARTS = [
-  ["first-try", "first try", ({ first_try_successes: n }) => n],
-  ["retried", "retried", ({ retried_successes: n }) => n],
-  ["failed", "failed", ({ not_transient, rejected, exhausted, denied, stopped, panicked }) => not_transient + rejected + exhausted + denied + stopped + panicked],
-  ["cancelled", "cancelled", ({ cancelled: n }) => n],
+const FAILURES = [
+  ["exhausted", "Exhausted all attempts"],
+  ["not_transient", "Not transient"],
+  ["rejected", "Rejected by a breaker or a limit"],
+  ["denied", "Denied by the budget"],
+  ["stopped", "Stopped"],
+  ["panicked", "Panicked"],
+];
+/** The share of failed calls from which a retry or a fallback counts as failing. */
+export const FAILING = 0.1;
+const sum = (entry, names) => names.reduce((total, name) => total + (entry[name] ?? 0), 0);
+const failedOf = (entry) => sum(entry, FAILURES.map(([name]) => name));
+const attemptsPerCall = (entry, active) => (active ? perCall(active.attempts ?? 0, active.calls) : perCall(entry.attempts ?? 0, entry.calls));
+const perCall = (attempts, calls) => (calls ? (attempts / calls).toFixed(2) : "–");
+
+/** Returns the outcomes of all calls since the start. */
+function outcomes(entry) {
+  return [
+    { style: "answered", label: "first attempt", number: entry.first_try_successes ?? 0, always: true },
+    { style: "retried", label: "after retries", number: entry.retried_successes ?? 0, always: true },
+    { style: "failed", label: "failed", number: failedOf(entry), always: true },
+    { style: "cancelled", label: "cancelled", number: entry.cancelled ?? 0 },
+  ];
+}
+
+/** Returns the outcomes of the last minute. Without a number of cancelled calls, these cannot be told from first attempts that succeeded. */
+function minuteOutcomes({ last_minute: { calls = 0, retried = 0, failed = 0, cancelled }, cancelled: ever, panicked }) {
+  const rest = Math.max(0, calls - retried - failed - (cancelled ?? 0));
+  return [
+    { style: "answered", label: cancelled == null && (ever || panicked) ? "first attempt or cancelled" : "first attempt", number: rest, always: true },
+    { style: "retried", label: "after retries", number: retried, always: true },
+    { style: "failed", label: "failed", number: failed, always: true },
+    { style: "cancelled", label: "cancelled", number: cancelled ?? 0 },
+  ];
+}
+
+function condition({ calls = 0, last_minute: minute }) {
+  if (!calls) return { state: "free", label: "Not called yet" };
+  if (!minute?.calls) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
+  const { calls: all, failed = 0, retried = 0 } = minute;
+  if (failed >= all * FAILING) return { state: "failing", label: "Failing" };
+  if (failed) return { state: "full", label: "Some calls fail" };
+  return retried ? { state: "full", label: "Retrying" } : { state: "free", label: "No retries" };
+}
+
+function retryRow(entry) {
+  const { calls = 0, last_minute: minute } = entry;
+  const active = minute?.calls ? minute : null;
+  const inFlight = !calls && entry.attempts ? "The first calls are in flight" : "Not called yet";
+  return {
+    ...condition(entry),
+    caption: calls ? `${active ? `${counted(active.calls, "call")} in the last minute` : `${counted(calls, "call")} since start`} · ${attemptsPerCall(entry, active)} attempts per call` : inFlight,
+    parts: active ? minuteOutcomes(entry) : outcomes(entry),
+  };
+}
+
+function retrySummary(entry) {
+  const { calls = 0, last_minute: minute } = entry;
+  const active = minute?.calls ? minute : null;
+  const parts = active ? minuteOutcomes(entry) : outcomes(entry);
+  const texts = shares(parts.map(({ number }) => number));
+  const shown = parts.map(({ number, always, label }, index) => (number || always) && `${texts[index]} ${label}`).filter(Boolean).join(", ");
+  const over = active ? "in the last minute" : "since the start";
+  const failures = FAILURES.filter(([name]) => entry[name]).map(([name, label]) => `${label.toLowerCase()} ${count(entry[name])}`).join(", ");
+  const facts = [["Attempts", calls ? `${attemptsPerCall(entry, active)} per call ${over}` : ""],
+    ["Failures", failures && `${failures} since the start`]];
+  return { headline: calls ? `${counted(active ? active.calls : calls, "call")} ${over}: ${shown}.` : entry.attempts ? "No call has ended yet." : "Not called yet.", facts: facts.filter(([, text]) => text) };
+}
+
+function retryFigures(entry) {
+  const { last_minute: minute } = entry;
+  const of = (number) => (minute ? number ?? 0 : null);
+  const rows = [
+    counter("Calls", of(minute?.calls), entry.calls ?? 0),
+    counter("Succeeded at the first attempt", undefined, entry.first_try_successes ?? 0),
+    counter("Succeeded after retries", of(minute?.retried), entry.retried_successes ?? 0),
+    counter("Failed", of(minute?.failed), failedOf(entry)),
+    ...FAILURES.filter(([name]) => entry[name]).map(([name, label]) => counter(`– ${label.toLowerCase()}`, undefined, entry[name])),
+    counter("Cancelled", undefined, entry.cancelled ?? 0),
+    counter("Attempts", of(minute?.attempts), entry.attempts ?? 0),
+    ["Attempts per call", minute ? perCall(minute.attempts ?? 0, minute.calls) : "–", perCall(entry.attempts ?? 0, entry.calls)],
+  ];
+  if (entry.rejections) rows.push(counter("Attempts rejected by a breaker or a limit", undefined, entry.rejections));
+  return rows;
+}
+
+const empty = ({ calls = 0, balance = 0 }) => calls > 0 && balance < 1;
+
+function budgetCondition(entry) {
+  if (!entry.calls) return { state: "free", label: "Not used yet" };
+  if (entry.last_minute?.denied) return { state: "failing", label: "Denying retries" };
+  return empty(entry) ? { state: "full", label: "Exhausted" } : { state: "free", label: "Available" };
+}
+
+const budgetRule = ({ ratio = 0, reserve_per_second: reserve = 0 }) => `${shareOf(ratio, 1)} of calls, and ${counted(reserve, "retry").replace("retrys", "retries")} per second`;
+const of = (entry) => entry.last_minute ?? entry;
+const balanceText = ({ balance = 0 }) => count(Math.floor(balance));
+
+const budgetRow = (entry) => ({
+  ...budgetCondition(entry),
+  caption: `Retry budget · ${budgetRule(entry)}`,
+  value: `${balanceText(entry)} left`,
+  text: `${count(of(entry).withdrawn ?? 0)} withdrawn · ${count(of(entry).denied ?? 0)} denied ${entry.last_minute ? "in the last minute" : "since start"}`,
+});
+
+const budgetSummary = (entry) => ({
+  headline: empty(entry) ? "Exhausted: a call that fails is not retried." : `${balanceText(entry)} retries are left.`,
+  facts: [["Earns", budgetRule(entry)], ["Denied", `${counted(entry.denied ?? 0, "retry").replace("retrys", "retries")} since the start`]],
+});
+
+const budgetFigures = (entry) => [
+  counter("Calls", undefined, entry.calls ?? 0),
+  counter("Retries withdrawn", entry.last_minute ? entry.last_minute.withdrawn ?? 0 : null, entry.withdrawn ?? 0),
+  counter("Retries refunded", undefined, entry.refunded ?? 0),
+  counter("Retries denied", entry.last_minute ? entry.last_minute.denied ?? 0 : null, entry.denied ?? 0),
+  ["Balance", "", exact(Math.floor((entry.balance ?? 0) * 10) / 10)],
 ];
 
-export class RetryRow {
-  #calls = element("small");
-  #bar = element("div", { class: "outcome-bar", "aria-hidden": "true" }, ...PARTS.map(([style]) => element("i", { class: style })));
-  #shares = element("p");
-  #outcomes = element("p");
-  #durations = element("p");
+/** The kinds of this module, by `entry.kind`. */
+export const RETRIES = {
+  retry: { label: "Retry", row: retryRow, summary: retrySummary, figures: retryFigures, condition, samples: [["Neither retried nor failed", "answered"], ["Succeeded after retries", "retried"], ["Failed", "failed"]], sampleOf: ([calls, retried, failed]) => [calls - retried - failed, retried, failed] },
+  budget: { label: "Retry budget", row: budgetRow, summary: budgetSummary, figures: budgetFigures, condition: budgetCondition, samples: [["Withdrawn", "retried"], ["Denied", "failed"], null] },
+};
 
-  constructor(entry) {
-    this.node = element("li", {}, element("div", { class: "head" }, element("b", {}, entry.name), this.#calls), this.#bar, this.#shares, this.#outcomes, this.#durations);
-  }
-
-  update(entry) {
-    const { calls, attempts, rejections, retries, exhausted, denied, not_transient, rejected, stopped, cancelled, panicked } = entry;
-    setText(this.#calls, counted(calls, "call"));
-    PARTS.forEach(([, , of], index) => (this.#bar.children[index].style.flex = `${of(entry)} 0 0px`));
-    const parts = PARTS.filter(([style, , of]) => style !== "cancelled" || of(entry));
-    const withoutCalls = attempts ? "No call has ended yet" : "No calls yet";
-    setText(this.#shares, calls ? parts.map(([, label, of]) => `${percent(of(entry) / calls)} ${label}`).join(" · ") : withoutCalls);
-    const failures = [
-      [exhausted, "exhausted all attempts"],
-      [rejected, "rejected by a breaker or a limit"],
-      [not_transient, "not transient"],
-      [denied, "denied by the budget"],
-      [stopped, "stopped"],
-      [panicked, "panicked"],
-      [cancelled, "cancelled"],
-    ];
-    const outcomes = failures.filter(([number]) => number).map(([number, label]) => `${count(number)} ${label}`);
-    if (rejections) outcomes.push(`${counted(rejections, "attempt")} rejected`);
-    if (calls && retries) outcomes.push(`${(attempts / calls).toFixed(2)} attempts per call`);
-    setText(this.#outcomes, outcomes.join(" · "));
-    this.#outcomes.hidden = !outcomes.length;
-    const durations = quantiles(entry.attempt_durations).map((figure) => figure.join(" "));
-    setText(this.#durations, `Attempts: ${durations.join(" · ")}`);
-    this.#durations.hidden = !durations.length;
+/** The section of retries and budgets. */
+export class RetrySection extends RowSection {
+  constructor(container, ctx) {
+    super(container, ctx, "Retries", RETRIES);
   }
 }

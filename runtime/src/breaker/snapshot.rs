@@ -64,6 +64,10 @@ pub struct Snapshot {
     /// The number of failed trial calls while half-open; 0 in other states. The circuit opens again once too few of
     /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls) are left to close it.
     pub trial_failures: u32,
+    /// The number of trial calls in flight while half-open; 0 in other states. A cancelled trial call that had waited is included until its permit
+    /// is available again. Once it and the calls that have ended are as many as
+    /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls), other calls are rejected, for at most a recovery timeout.
+    pub trials_in_flight: u32,
     /// The number of calls that succeeded.
     pub successes: u64,
     /// The number of calls that failed, panics included.
@@ -97,7 +101,7 @@ pub struct Snapshot {
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
     /// The time until an open or forced open circuit admits a call; zero once the next call is a trial call. `None` if the circuit is
-    /// forced open without an expiry, and in other states.
+    /// forced open without an expiry, and in other states. With `observe_only`, calls are admitted all the same.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
     /// The time until a disabled circuit is closed; `None` if it is disabled without an expiry, and in other states.
@@ -110,7 +114,8 @@ pub struct Snapshot {
     pub failed_recoveries: u32,
     /// The outage that has not ended yet: from the opening of a closed circuit until it closes again; `None` while closed or disabled.
     pub outage: Option<Outage>,
-    /// The reason that was given for the [`Override`](crate::Override) that made the last change of state.
+    /// The reason that was given for the [`Override`](crate::Override) that made the last change of state. It is kept after the override has
+    /// expired, until the next call changes the state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
     /// The failure that opened the circuit last, kept after the circuit has closed; `None` if it has never been opened by a failed call, or
@@ -170,13 +175,28 @@ impl WindowSnapshot {
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}: {}", escaped(self.name), key::suffix(self.key.as_deref(), self.overflow), self.state)?;
+        if self.config.observe_only {
+            f.write_str(" (observe only)")?;
+        }
         if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
             write!(f, " {},", reason.cause())?;
+        }
+        if self.trials_in_flight > 0 {
+            let calls = if self.trials_in_flight == 1 { "trial call" } else { "trial calls" };
+            write!(f, ", {} {calls} in flight", self.trials_in_flight)?;
         }
         match self.open_for.or(self.disabled_for) {
             Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,
             Some(_) => f.write_str(", the next call is a trial call")?,
             None => {}
+        }
+        if let (Some(outage), BreakerState::Open | BreakerState::HalfOpen) = (&self.outage, self.state)
+            && outage.failed_recoveries > 0
+        {
+            write!(f, ", in an outage of {:.3?} (first {})", outage.lasted(), outage.reason)?;
+        }
+        if self.state == BreakerState::Closed && self.admitted_share < 1.0 {
+            write!(f, ", ramping up: {:.0} % of the calls are admitted", (self.admitted_share * 100.0).floor())?;
         }
         if self.state == BreakerState::Closed {
             if self.config.threshold.failure_threshold().is_some() {
@@ -195,6 +215,9 @@ impl fmt::Display for Snapshot {
             "; {} succeeded, {} failed, {} ignored, {} cancelled, {} rejected",
             self.successes, self.failures, self.ignored, self.cancelled, self.rejections
         )?;
+        if self.observed_rejections > 0 {
+            write!(f, ", {} rejections only observed", self.observed_rejections)?;
+        }
         if self.hung > 0 {
             write!(f, ", {} hung", self.hung)?;
         }

@@ -9,10 +9,11 @@ use super::{
     options::{Alternative, Fallback},
 };
 use crate::{
-    attributes::Position,
+    attributes::{Position, Reads},
     codegen::{
         context::{Call, Context},
         dispatch::{by_condition, error_display},
+        registry,
         spans::quote_mixed,
     },
     item::{
@@ -26,10 +27,11 @@ use crate::{
 ///
 /// ```text
 /// 'fallback: {
+///     let counted = { /* the static that counts the calls of this function */ STEADFAST_COUNTS.begin() };
 ///     {
 ///         let outcome: R = call;
 ///         let outcome: R = match CallResult::into_result(outcome) {
-///             Ok(success) => break 'fallback CallResult::from_value(success),
+///             Ok(success) => { counted.answered(); break 'fallback CallResult::from_value(success) }
 ///             Err(error) => CallResult::from_error(error),
 ///         };
 ///         emit_fallback(&outcome, error_display, "function", "cached");
@@ -43,31 +45,38 @@ use crate::{
 ///         }
 ///     };
 ///     let outcome: R = fallback_closure(error, closure);
-///     outcome
+///     match CallResult::into_result(outcome) {
+///         Ok(success) => { counted.answered_by_fallback(); CallResult::from_value(success) }
+///         Err(error) => { counted.failed(); CallResult::from_error(error) }
+///     }
 /// }
 /// ```
 ///
-/// An error that does not match the condition is returned as a success is. A failure is dropped before the next function is called, so that
-/// the future is `Send` even if the error is not.
+/// An error that does not match the condition is returned as a success is, and counted as a failure. A failure is dropped before the next function is called, so that
+/// the future is `Send` even if the error is not. If the option `rejection` of a layer below may have made the value of a success,
+/// `counted.answered_by(disposition)` takes the place of `counted.answered()`: such a value is a substitute, as that of a fallback is.
 pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'fallback_{}", position.index), Span::mixed_site());
     let (slots, bindings) = rebind(fallback, context);
     let (output, code) = (&context.output, &call.code);
-    let (mut outcome, mut value) = if call.has_disposition {
-        (
-            quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition)),
-            quote_mixed!((outcome, disposition)),
-        )
+    let needs_disposition = call.has_disposition && position.read_above != Reads::Nothing;
+    let mut outcome = if call.has_disposition {
+        quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition))
     } else {
-        (quote_mixed!(outcome: #output), quote_mixed!(outcome))
+        quote_mixed!(outcome: #output)
     };
     // The outcome of an alternative replaces the rejection, so the disposition is that of a made call.
-    let answered = if call.has_disposition {
-        quote_mixed!((outcome, #krate::__private::Disposition::Called))
+    let (mut value, answered) = if needs_disposition {
+        (quote_mixed!((outcome, disposition)), quote_mixed!((outcome, #krate::__private::Disposition::Called)))
     } else {
-        quote_mixed!(outcome)
+        (quote_mixed!(outcome), quote_mixed!(outcome))
+    };
+    let mut count = if call.has_disposition && call.has_made_values {
+        quote_mixed!(counted.answered_by(disposition);)
+    } else {
+        quote_mixed!(counted.answered();)
     };
     let is_failure = match &fallback.condition {
         Condition::Default | Condition::Any => None,
@@ -78,11 +87,11 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     let mut allow = TokenStream::new();
     for (index, alternative) in fallback.alternatives.iter().enumerate() {
         let event = event(alternative, context);
-        let judged = context.match_outcome(
-            [TokenStream::new(), quote_mixed!(break #label #value)],
-            [TokenStream::new(), quote_mixed!(outcome)],
-        );
-        let ends = is_failure.as_ref().map(|is_failure| quote_mixed!(if !#is_failure { break #label #value; }));
+        let judged = context
+            .match_outcome([count, quote_mixed!(break #label #value)], [TokenStream::new(), quote_mixed!(outcome)]);
+        let ends = is_failure
+            .as_ref()
+            .map(|is_failure| quote_mixed!(if !#is_failure { counted.failed(); break #label #value; }));
         let fails = quote_mixed! {
             #allow
             let #outcome = #code;
@@ -108,18 +117,24 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
         });
         code = answer(alternative, index + 1 == fallback.alternatives.len(), context);
         (outcome, value) = (quote_mixed!(outcome: #output), answered.clone());
+        count = quote_mixed!(counted.answered_by_fallback(););
         allow = if alternative.is_closure() {
             quote_mixed!(#[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)])
         } else {
             TokenStream::new()
         };
     }
+    let begun = registry::fallback(&name_or_path(None, &context.function), &context.breakers, &krate);
+    let ended =
+        context.match_outcome([count, quote_mixed!(outcome)], [quote_mixed!(counted.failed();), quote_mixed!(outcome)]);
     let code = quote_mixed! {
         #label: {
+            let counted = #begun;
             #slots
             #steps
             #allow
             let #outcome = #code;
+            let outcome: #output = #ended;
             #answered
         }
     };
@@ -127,7 +142,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     if fallback.gets_arguments() {
         context.inputs.rebind_forwarded();
     }
-    Call { future: None, code, ..*call }
+    Call { future: None, code, has_disposition: needs_disposition, ..*call }
 }
 
 /// The statement that emits the event of an alternative.

@@ -1,0 +1,42 @@
+// The details of breakers: of one, of one key, and of all keys together.
+
+import { STATES, count, counted, stateLabel } from "./format.js";
+import { breakerFigures } from "./totals.js";
+import { breakerSummary, callers } from "./summary.js";
+
+const SAMPLES = [["Succeeded", "answered"], ["Failed", "failed"], ["Rejected", "rejected"]];
+
+/** Returns the number of keys in each condition, the most severe first, without zeros. */
+const keysByCondition = (entry) => Object.keys(STATES).map((state) => [state, entry[state.replace("-", "_")] ?? 0]).filter(([, number]) => number);
+
+function groupCondition(entry) {
+  const [worst] = keysByCondition(entry);
+  if (!worst || worst[0] === "closed") return { state: "closed", label: entry.keys ? "All closed" : "No keys yet" };
+  return { state: worst[0], label: `${count(worst[1])} ${stateLabel(worst[0]).toLowerCase()}` };
+}
+
+function groupSummary(entry) {
+  const { open = 0, forced_open: forced = 0, keys = 0, max_keys: most = 0 } = entry;
+  const rejecting = open + forced;
+  const states = keysByCondition(entry).map(([state, number]) => `${count(number)} ${stateLabel(state).toLowerCase()}`).join(", ");
+  return {
+    headline: rejecting ? `Down for ${count(rejecting)} of ${counted(keys, "key")}: their calls are rejected.` : "No key is open: calls are admitted.",
+    facts: [["Keys", `${count(keys)} of at most ${count(most)}`], ["Circuits", states], ["Callers get", callers(entry)]].filter(([, text]) => text),
+  };
+}
+
+const one = (label) => ({
+  label,
+  summary: breakerSummary,
+  figures: breakerFigures,
+  condition: ({ condition }) => ({ state: condition, label: stateLabel(condition) }),
+  samples: SAMPLES,
+  acts: true,
+});
+
+/** The kinds of this module, by `entry.kind`. */
+export const BREAKERS = {
+  breaker: one("Circuit breaker"),
+  key: one("Circuit breaker of one key"),
+  group: { label: "Circuit breakers, one for each key", summary: groupSummary, figures: breakerFigures, condition: groupCondition, samples: SAMPLES, acts: true, keys: "breaker" },
+};

@@ -1,0 +1,74 @@
+// The figures of a row: rates of the last minute, and what the callers got.
+
+import { STATE_NAMES, STATES } from "./format.js";
+
+/** Returns the share of failed calls among the calls of the last minute that were made; `null` if there were none, or if it is not known. */
+export function failureRate({ last_minute: minute }) {
+  if (!minute) return null;
+  const made = (minute.successes ?? 0) + (minute.failures ?? 0);
+  return made ? (minute.failures ?? 0) / made : null;
+}
+
+/** Returns the number of calls a second in the last minute, rejected ones included; `null` if it is not known. */
+export function callRate({ last_minute: minute }) {
+  if (!minute) return null;
+  const { seconds = 60, successes = 0, failures = 0, rejections = 0, ignored = 0, cancelled = 0 } = minute;
+  return (successes + failures + rejections + ignored + cancelled) / Math.max(seconds, 1);
+}
+
+/**
+ * Returns what the callers got in the last minute: `[answered, fallback, failed]` if fallbacks are known, else
+ * `[succeeded, failed, rejected]` of the breaker itself (`own`); `null` if it is not known.
+ */
+export function outcomes({ last_minute: minute, callers }) {
+  if (!minute) return null;
+  if (callers && minute.callers) {
+    const { answered = 0, fallback = 0, failed = 0 } = minute.callers;
+    return { own: false, parts: [answered, fallback, failed] };
+  }
+  const { successes = 0, ignored = 0, failures = 0, rejections = 0 } = minute;
+  return { own: true, parts: [successes + ignored, failures, rejections] };
+}
+
+/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, seconds}`. */
+export function overallOutcomes(rows) {
+  const sum = { answered: 0, fallback: 0, failed: 0, seconds: 0 };
+  for (const row of rows) {
+    if (row.kind !== "breaker" && row.kind !== "group") continue;
+    const found = outcomes(row);
+    if (!found) continue;
+    const { own, parts } = found;
+    sum.answered += parts[0];
+    sum.fallback += own ? 0 : parts[1];
+    sum.failed += own ? parts[1] + parts[2] : parts[2];
+    sum.seconds = Math.max(sum.seconds, row.last_minute.seconds ?? 60);
+  }
+  return sum;
+}
+
+/** Returns the share of the callers that got neither an answer nor a fallback; `null` if there were none, or if it is not known. */
+export function failedShare(row) {
+  const found = outcomes(row);
+  const total = found?.parts.reduce((sum, part) => sum + part, 0);
+  if (!total) return null;
+  return (found.own ? found.parts[1] + found.parts[2] : found.parts[2]) / total;
+}
+
+const stateField = (state) => state.replace("-", "_");
+
+/**
+ * Returns the number of keys of a group in each condition. The group knows the states of all keys; `listed` are the rows of its worst keys,
+ * which have a condition.
+ */
+export function groupCounts(group, listed = []) {
+  const counts = Object.fromEntries(STATE_NAMES.map((name) => [name, group[stateField(name)] ?? 0]));
+  for (const { state, condition } of listed) {
+    if (condition === state || !(condition in STATES) || !counts[state]) continue;
+    counts[state] -= 1;
+    counts[condition] += 1;
+  }
+  return counts;
+}
+
+/** Returns the most severe condition with a count above zero. */
+export const worst = (counts) => STATE_NAMES.find((name) => counts[name] > 0) ?? "closed";

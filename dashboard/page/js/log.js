@@ -1,0 +1,130 @@
+// The log of state changes and overrides, and the announcements for screen readers.
+
+import { clock, element, escaped, icon, setText, shortened, stateLabel, timeElement, title } from "./format.js";
+
+const MAX_EVENTS = 1_000;
+const MAX_LINES = 40;
+/** The least time between two announcements, in milliseconds. */
+const ANNOUNCEMENT_PERIOD = 10_000;
+
+const ACTIONS = { force_open: "forced open", disable: "disabled", reset: "reset" };
+
+export class Log {
+  #parts;
+  #ctx;
+  /** The events by their numbers, oldest first. */
+  #events = new Map();
+  #lines = new Map();
+  #frame = 0;
+  #complete = false;
+
+  /** @param {{list, empty, filter, overrides}} parts elements of the page @param {{base: URL, now(), headers(), open(id)}} ctx */
+  constructor(parts, ctx) {
+    this.#parts = parts;
+    this.#ctx = ctx;
+    for (const control of [parts.filter, parts.overrides]) control.addEventListener("input", () => this.#filter());
+  }
+
+  /** The events of the log, oldest first. */
+  get events() {
+    return [...this.#events.values()];
+  }
+
+  /** Adds the events of a message. */
+  add(events) {
+    for (const event of events) this.#events.set(event.n, event);
+    while (this.#events.size > MAX_EVENTS) this.#events.delete(this.#events.keys().next().value);
+    this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Forgets all events: the server was restarted and numbers them again. */
+  clear() {
+    this.#events.clear();
+    this.#complete = false;
+    this.add([]);
+  }
+
+  /** Reads all events that the server has kept before the first filter is applied. */
+  async #filter() {
+    this.#draw();
+    if (this.#complete) return;
+    this.#complete = true;
+    try {
+      const url = new URL("api/events", this.#ctx.base);
+      url.search = new URLSearchParams({ after: 0, limit: MAX_EVENTS });
+      const response = await fetch(url, { headers: this.#ctx.headers(), cache: "no-store" });
+      if (!response.ok) throw new Error(response.statusText);
+      const { events } = await response.json();
+      const newest = [...this.#events.values()];
+      this.#events.clear();
+      this.add([...events, ...newest].sort((one, other) => one.n - other.n));
+    } catch {
+      this.#complete = false;
+    }
+  }
+
+  #draw() {
+    this.#frame = 0;
+    const { list, empty, filter, overrides } = this.#parts;
+    const text = filter.value.trim().toLowerCase();
+    const shown = [...this.#events.values()].reverse()
+      .filter((event) => (!overrides.checked || event.kind === "override") && (!text || title(event).toLowerCase().includes(text)))
+      .slice(0, MAX_LINES);
+    const numbers = new Set(shown.map(({ n }) => n));
+    for (const [n, line] of this.#lines) {
+      if (numbers.has(n)) continue;
+      line.remove();
+      this.#lines.delete(n);
+    }
+    let cursor = list.firstChild;
+    for (const event of shown) {
+      if (!this.#lines.has(event.n)) this.#lines.set(event.n, this.#line(event));
+      const line = this.#lines.get(event.n);
+      if (line === cursor) cursor = cursor.nextSibling;
+      else list.insertBefore(line, cursor);
+    }
+    empty.hidden = shown.length > 0;
+    setText(empty, this.#events.size ? "No line matches." : "None yet.");
+  }
+
+  #line(event) {
+    const { id, at, kind, to, reason, operator, action, expires_at: expires } = event;
+    const name = element("button", { type: "button", class: "log-name", title: escaped(title(event)) }, event.key == null ? event.name : shortened(event.key, 25));
+    name.addEventListener("click", () => this.#ctx.open(id));
+    const byOperator = kind === "override";
+    const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : stateLabel(to).toLowerCase();
+    const group = event.key == null ? "" : `${event.name}: `;
+    const detail = [(reason ?? "").replace(/^open /, ""), byOperator && expires ? `until ${clock(expires)}` : ""].filter(Boolean).join(" · ");
+    return element("li", { "data-state": to ?? "closed", "class": kind }, icon(to), name, timeElement(at, this.#ctx.now()),
+      element("p", {}, group, element("em", {}, what), ...(detail ? [` ${detail}`] : [])));
+  }
+}
+
+/** Announces changes of conditions, gathered to at most one sentence in 10 seconds. */
+export class Announcer {
+  #node;
+  #changes = new Map();
+  #timer = 0;
+  #last = -Infinity;
+
+  constructor(node) {
+    this.#node = node;
+  }
+
+  /** Takes changed rows. */
+  add(rows) {
+    for (const row of rows) this.#changes.set(row.id, row);
+    if (!this.#changes.size || this.#timer) return;
+    const wait = Math.max(0, this.#last + ANNOUNCEMENT_PERIOD - performance.now());
+    this.#timer = setTimeout(() => this.#announce(), wait);
+  }
+
+  #announce() {
+    this.#timer = 0;
+    this.#last = performance.now();
+    const [first, ...others] = this.#changes.values();
+    this.#changes.clear();
+    const more = others.length ? `, and ${others.length} more changed` : "";
+    setText(this.#node, `${title(first)} is ${stateLabel(first.condition).toLowerCase()}${more}`);
+  }
+}

@@ -1,0 +1,65 @@
+// One request for manual control: sent once, with a time limit, and checked again if its answer is lost.
+
+/** The time limit of a request, in milliseconds. */
+const TIME_LIMIT = 10_000;
+/** The pauses before a lost answer is asked for again, in milliseconds. The server acts once for all requests with the same id. */
+const CHECKS = [1_000, 2_000, 4_000, 8_000];
+
+/** Returns an id that no other request has. `crypto.randomUUID` exists only in secure contexts. */
+export function newRequestId() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** True if a header can carry the token. */
+export const isSendable = (token) => /^[\x21-\x7e]+$/.test(token);
+
+/**
+ * Sends a request. Returns its outcome as `{ kind, ... }`:
+ * `applied` with the answer, `conflict` with the change of somebody else, `refused` with a text: nothing was done;
+ * `unknown`: no answer arrived, so it may have been done.
+ */
+export async function send(url, token, body) {
+  let response;
+  let answer;
+  try {
+    response = await fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Steadfast-Token": token },
+      credentials: "omit",
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(TIME_LIMIT),
+    });
+    answer = await response.json();
+  } catch {
+    // A proxy's page instead of JSON says nothing about what the server has done.
+    return { kind: "unknown" };
+  }
+  if (response.ok) return { kind: "applied", ...answer };
+  if (response.status === 409) return { kind: "conflict", ...answer };
+  if (response.status >= 500) return { kind: "unknown" };
+  if (response.status === 401) return { kind: "refused", text: "the token is not valid" };
+  return { kind: "refused", text: answer?.error ?? `the server answered ${response.status}` };
+}
+
+/** Asks for a lost answer again until it arrives or `isWanted` returns false. `pause` waits for a number of milliseconds. */
+export async function check(url, token, body, isWanted, pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))) {
+  for (const milliseconds of CHECKS) {
+    await pause(milliseconds);
+    if (!isWanted()) break;
+    const outcome = await send(url, token, body);
+    if (outcome.kind !== "unknown") return outcome;
+  }
+  return { kind: "unknown" };
+}
+
+/** Returns `{ operator, since, reason }` of the last override of an entry, from the log; nothing if the log has none. */
+export async function lastOverride(ctx, { id }) {
+  try {
+    const response = await fetch(new URL("api/events?limit=1000", ctx.base), { headers: ctx.headers(), credentials: "omit", signal: AbortSignal.timeout(TIME_LIMIT) });
+    const { events } = await response.json();
+    const found = events.findLast((event) => event.kind === "override" && event.id === id);
+    return found ? { operator: found.operator, since: found.at, reason: found.reason } : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,129 @@
+// The account of a breaker for an operator: what is down, since when and why, what callers get, and what happens next.
+
+import { clock, count, counted, duration, measured } from "./format.js";
+import { shareOf, shares } from "./shares.js";
+
+const isOverride = (state) => state === "forced-open" || state === "disabled";
+const ago = (at, now) => duration(Math.max(0, now - at));
+/** Returns a moment with its distance from now: `at 14:03:32 (in 12 s)`. */
+const inFuture = (at, now) => `at ${clock(at)} (in ${duration(at - now)})`;
+const period = (seconds) => (seconds < 60 ? `the last ${duration(seconds)}` : "the last minute");
+/** Removes the state from a reason: `open after 5 failures in a row`. */
+function cause(reason) {
+  const text = reason.replace(/^open (because )?/, "");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Returns the headline and the labelled facts of a breaker or of the breaker of a key. */
+export function breakerSummary(entry, now) {
+  return {
+    headline: headline(entry),
+    facts: [["Since", since(entry, now)], ["Why", why(entry)], ["Callers get", callers(entry)], ["Next", next(entry, now)]].filter(([, text]) => text),
+  };
+}
+
+function headline(entry) {
+  const { condition, state } = entry;
+  switch (condition) {
+    case "open":
+      return "Down: every call is rejected.";
+    case "half-open":
+      return "Testing the recovery: only trial calls are admitted, the others are rejected.";
+    case "forced-open":
+      return "Forced open by an operator: every call is rejected.";
+    case "disabled":
+      return "Disabled by an operator: every call is admitted, failures do not open the circuit.";
+    case "ramping":
+      return `Recovering: ${Math.round((entry.admitted_share ?? 1) * 100)} % of calls are admitted, the others are rejected.`;
+    case "hung":
+      return `Calls do not return: the oldest has been in flight for ${measured(entry.oldest_in_flight ?? 0)}.`;
+    case "observing":
+      return state === "closed" || state == null
+        ? "Observe only: no call is ever rejected."
+        : "Observe only: calls are admitted. Without observe_only, they would be rejected now.";
+    default:
+      return "Calls are admitted.";
+  }
+}
+
+function since(entry, now) {
+  const { outage, since: at } = entry;
+  if (outage) {
+    const failed = outage.failed_recoveries ? ` · ${counted(outage.failed_recoveries, "failed trial")}` : "";
+    return `${clock(outage.since)}, for ${ago(outage.since, now)}${failed}`;
+  }
+  if (at) return `${clock(at)}, for ${ago(at, now)}`;
+  return "Has never opened";
+}
+
+function why(entry) {
+  const { outage, operator_reason: byOperator, state } = entry;
+  const parts = [];
+  if (isOverride(state) && byOperator) parts.push(`Operator: “${byOperator}”`);
+  const reason = outage?.reason ?? entry.reason;
+  if (reason && !/^forced open/i.test(reason)) parts.push(cause(reason));
+  const error = outage?.error ?? (outage || state !== "closed" ? entry.last_failure : null);
+  if (error) parts.push(`Error: ${error}`);
+  return parts.join(" · ");
+}
+
+/** Returns the outcomes of the last minute for callers: through fallbacks if there are any, else of the breaker's own calls. */
+export function callers(entry) {
+  const minute = entry.last_minute;
+  if (!minute) return "Not measured yet: the first figures appear after some seconds";
+  const over = period(minute.seconds ?? 60);
+  if (minute.callers) {
+    const { answered = 0, fallback = 0, failed = 0, cancelled = 0 } = minute.callers;
+    const all = answered + fallback + failed + cancelled;
+    if (!all) return `No calls in ${over}`;
+    const [ofAnswered, ofFallback, ofFailed, ofCancelled] = shares([answered, fallback, failed, cancelled]);
+    return `${ofAnswered} an answer, ${ofFallback} a fallback, ${ofFailed} an error${cancelled ? `, ${ofCancelled} cancelled` : ""}: ${counted(all, "call")} in ${over}`;
+  }
+  const { successes = 0, failures = 0, rejections = 0, ignored = 0, cancelled = 0 } = minute;
+  const all = successes + failures + rejections + ignored + cancelled;
+  if (!all) return `No calls in ${over}`;
+  const named = [[successes, "an answer"], [failures, "an error"], [rejections, "a rejection"], [ignored, "an ignored error"], [cancelled, "cancelled"]];
+  const texts = shares(named.map(([number]) => number));
+  const parts = named.map(([number, label], index) => number && `${texts[index]} ${label}`).filter(Boolean);
+  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}${entry.callers ? ", before fallbacks" : "; no fallback is known"}`;
+}
+
+function next(entry, now) {
+  const { condition, until, config = {} } = entry;
+  const { half_open_successes: needed = 1, half_open_max_calls: trials = 1 } = config;
+  const closes = `it closes after ${counted(needed, "successful trial call")}`;
+  switch (condition) {
+    case "observing":
+      if (entry.state === "closed" || entry.state == null) return threshold(entry);
+      return until && until > now ? `A trial ${inFuture(until, now)}` : "";
+    case "open":
+      return until && until > now ? `Trial call ${inFuture(until, now)}; ${closes}` : `The next call is a trial call; ${closes}`;
+    case "half-open":
+      return `${count(entry.trial_successes ?? 0)} of ${counted(needed, "trial call")} succeeded, ${count(entry.trial_failures ?? 0)} failed (at most ${count(trials)} are made); ${closes}`;
+    case "forced-open":
+      return until ? `The override expires ${inFuture(until, now)}; then trial calls are admitted` : "No expiry: until an operator resets it";
+    case "disabled":
+      return until ? `The override expires ${inFuture(until, now)}; then the circuit is closed` : "No expiry: until an operator resets it";
+    case "ramping":
+      return "The admitted share rises until every call is admitted";
+    default:
+      return threshold(entry);
+  }
+}
+
+/** Returns the distance of a closed breaker from its threshold. */
+function threshold({ config, window, consecutive_failures: inARow = 0 }) {
+  const rule = config?.threshold;
+  if (!rule) return "";
+  const parts = [];
+  if (rule.failures) parts.push(`after ${counted(rule.failures, "failure")} in a row (now ${count(inARow)})`);
+  if (rule.failure_rate != null) {
+    const { calls = 0, failures = 0, slow = 0 } = window ?? {};
+    const isEnough = calls >= rule.min_calls;
+    const state = (part) => (isEnough ? ` (now ${shareOf(part, calls)} of ${counted(calls, "call")})` : "");
+    parts.push(`at ${shareOf(rule.failure_rate, 1)} failures${state(failures)}`);
+    if (rule.slow_call != null) parts.push(`at ${shareOf(rule.slow_call_rate, 1)} calls slower than ${measured(rule.slow_call)}${state(slow)}`);
+    if (!isEnough) return `Opens ${parts.join(", or ")}; the rates apply from ${counted(rule.min_calls, "call")} (now ${count(calls)})`;
+  }
+  return parts.length ? `Opens ${parts.join(", or ")}` : "";
+}

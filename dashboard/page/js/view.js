@@ -1,0 +1,103 @@
+// What the page shows: filters, order, cards or table, and the open details. All of it is in the fragment of the address, so that a link
+// shows the same.
+
+import { STATES } from "./format.js";
+import { SORTS } from "./order.js";
+
+/** The names of the parameters of details, and the beginnings of the ids for which each may stand. */
+const ITEMS = {
+  breaker: ["breaker", "group"], retry: ["retry"], rate_limit: ["rate_limit", "rate_limits"], bulkhead: ["bulkhead", "bulkheads"],
+  function: ["fallback", "timeout"], timeout: ["timeout"], budget: ["budget"],
+};
+const PARAMETERS = { breaker: "breaker", group: "breaker", retry: "retry", rate_limit: "rate_limit", rate_limits: "rate_limit", bulkhead: "bulkhead", bulkheads: "bulkhead", fallback: "function", timeout: "timeout", budget: "budget" };
+
+const bytes = (text) => new TextEncoder().encode(text).length;
+
+/** The storage of the browser, which may be blocked. */
+export const storage = {
+  get(key) {
+    try {
+      return localStorage.getItem(`steadfast-${key}`) ?? "";
+    } catch {
+      return "";
+    }
+  },
+  set(key, value) {
+    try {
+      localStorage.setItem(`steadfast-${key}`, value);
+    } catch {
+      // The choice lasts until the page is closed.
+    }
+  },
+};
+
+export class View {
+  table = storage.get("view") === "table";
+  by = "severity";
+  reversed = false;
+  /** The conditions to show; all if empty. */
+  states = new Set();
+  /** The text that names and keys have to contain, in lower case. */
+  search = "";
+  /** The ids that the parameters of details may stand for, the likeliest first; empty if no details are open. */
+  item = [];
+  #parameters = [];
+
+  /** Reads the fragment of the address. */
+  read() {
+    const hash = new URLSearchParams(location.hash.slice(1));
+    if (hash.has("view")) this.table = hash.get("view") === "table";
+    this.by = hash.get("sort") in SORTS ? hash.get("sort") : "severity";
+    this.reversed = hash.has("reversed");
+    this.states = new Set((hash.get("state") ?? "").split(",").filter((state) => state in STATES));
+    this.search = (hash.get("search") ?? "").toLowerCase();
+    this.item = ids(hash);
+    this.#parameters = [...hash].filter(([name]) => name in ITEMS || name === "key" || name === "overflow");
+  }
+
+  /** Writes the fragment of the address. Details get an entry in the browser's history, so that its back button closes them. */
+  write({ open = false } = {}) {
+    const hash = new URLSearchParams();
+    if (this.table) hash.set("view", "table");
+    if (this.by !== "severity") hash.set("sort", this.by);
+    if (this.reversed) hash.set("reversed", "1");
+    if (this.states.size) hash.set("state", [...this.states].join(","));
+    if (this.search) hash.set("search", this.search);
+    for (const [name, value] of this.#parameters) hash.set(name, value);
+    const text = hash.toString();
+    if (text === location.hash.slice(1)) return;
+    history[open ? "pushState" : "replaceState"](null, "", text ? `#${text}` : location.pathname + location.search);
+  }
+
+  /** Notes which details are open; `row` is known if the stream has sent it. */
+  show(id, row) {
+    this.item = id ? [id] : [];
+    this.#parameters = id ? parametersOf(id, row) : [];
+    this.write({ open: Boolean(id) });
+  }
+}
+
+/** Returns the ids that parameters may stand for. */
+function ids(hash) {
+  for (const [name, kinds] of Object.entries(ITEMS)) {
+    const value = hash.get(name);
+    if (value == null) continue;
+    if (name === "breaker" && hash.has("overflow")) return [`overflow ${value}`];
+    if (name === "breaker" && hash.has("key")) return [`key ${bytes(value)} ${value} ${hash.get("key")}`];
+    return kinds.map((kind) => `${kind} ${value}`);
+  }
+  return [];
+}
+
+function parametersOf(id, row) {
+  const space = id.indexOf(" ");
+  const [kind, rest] = [id.slice(0, space), id.slice(space + 1)];
+  if (kind === "overflow") return [["breaker", rest], ["overflow", "1"]];
+  if (kind !== "key") return kind in PARAMETERS ? [[PARAMETERS[kind], rest]] : [];
+  if (row) return [["breaker", row.name], ["key", row.key]];
+  // `key LENGTH NAME KEY`, where the length is that of the name in bytes.
+  const [length] = rest.split(" ", 1);
+  const text = new TextEncoder().encode(rest.slice(length.length + 1));
+  const decoder = new TextDecoder();
+  return [["breaker", decoder.decode(text.slice(0, Number(length)))], ["key", decoder.decode(text.slice(Number(length) + 1))]];
+}

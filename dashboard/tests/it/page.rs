@@ -1,7 +1,15 @@
-//! The page in a real browser: states, manual control, reconnection, mounting, retries.
+//! The page in a real browser. Here: states, manual control, reconnection, mounting and retries against the real server; `fake` is a page
+//! whose server and clock the tests control.
 
+mod accessibility;
+mod actions;
 mod escaping;
+mod fake;
 mod limits;
+mod pictures;
+mod proxy;
+mod reading;
+mod truth;
 mod usability;
 
 use std::time::Duration;

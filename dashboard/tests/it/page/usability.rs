@@ -7,6 +7,7 @@ use steadfast::CircuitBreaker;
 use steadfast_dashboard::Dashboard;
 use thirtyfour::Key;
 
+use super::accessibility::low_contrast;
 use crate::{CONFIG, Served, browser::Browser, succeed, with_token};
 
 static LISTED: CircuitBreaker = CircuitBreaker::new("listed", CONFIG);
@@ -75,31 +76,17 @@ async fn breakers_can_be_filtered_and_sorted() {
     browser.close().await;
 }
 
-/// A script that returns the texts whose contrast with their background is below 4.5, the minimum of WCAG 2.2 level AA.
-const LOW_CONTRAST: &str = r"
-const channel = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-const parse = color => color.match(/[\d.]+/g).map(Number);
-const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-const behind = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
-const own = e => [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-const shown = e => e.checkVisibility() && !e.closest('.hidden, .skip');
-return [...document.querySelectorAll('body *')].filter(e => own(e) && shown(e)).flatMap(e => {
-  const [a, b] = [light(parse(getComputedStyle(e).color)), light(behind(e))];
-  const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  return contrast < 4.5 ? [`${e.className} ${e.textContent.slice(0, 30)} ${contrast.toFixed(2)}`] : [];
-});";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn text_is_readable_in_both_themes_and_on_small_screens() {
     let served = Served::new(&with_token());
     for (width, height, theme) in [(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "dark"), (320, 640, "light")] {
         let browser = Browser::open_as(&served.url("/"), width, height, theme).await;
         browser.until("return document.querySelectorAll('#cards .card').length > 10").await;
-        assert_eq!(browser.run(LOW_CONTRAST).await, json!([]), "{width} {theme}");
+        assert_eq!(low_contrast(&browser).await, json!([]), "{width} {theme}");
         let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.run(overflow).await, json!(0), "{width}");
         browser.open_details("watched").await;
-        assert_eq!(browser.run(LOW_CONTRAST).await, json!([]), "details, {width} {theme}");
+        assert_eq!(low_contrast(&browser).await, json!([]), "details, {width} {theme}");
         assert_eq!(browser.run(overflow).await, json!(0), "details, {width}");
         browser.close().await;
     }

@@ -13,8 +13,8 @@ const parts = (counts) => PARTS.map(([name, label, always]) => ({ style: STYLES[
 
 function condition(entry) {
   const { last_minute: minute } = entry;
-  if (!callsOf(entry)) return { state: "free", label: "Not called yet" };
-  if (!callsOf(minute)) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
+  if (!callsOf(entry)) return { state: "idle", label: "Not called yet" };
+  if (!callsOf(minute)) return { state: "idle", label: minute ? "No calls in the last minute" : "Not measured yet" };
   const errors = (minute.failed ?? 0) + (minute.panicked ?? 0);
   if (errors >= callsOf(minute) * FAILING) return { state: "failing", label: "Callers get errors" };
   if (errors) return { state: "full", label: "A few callers get errors" };
@@ -52,7 +52,7 @@ function fallbackFigures(entry) {
 
 function timeoutCondition({ timed_out: total, last_minute: minute }) {
   if (minute?.timed_out) return { state: "full", label: "Timing out" };
-  return { state: "free", label: total ? "No timeout in the last minute" : "Never timed out" };
+  return { state: "idle", label: total ? "No timeout in the last minute" : "Never timed out" };
 }
 /** Returns the number of timeouts of the last minute, if it is known, else since the start. */
 const timedOut = ({ timed_out: total = 0, last_minute: minute }) => (minute ? [minute.timed_out ?? 0, "in the last minute"] : [total, "since start"]);

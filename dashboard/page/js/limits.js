@@ -1,6 +1,6 @@
 // Rate limits and bulkheads, with and without keys.
 
-import { count, counted, duration, exact } from "./format.js";
+import { count, counted, duration } from "./format.js";
 import { counter } from "./totals.js";
 import { RowSection } from "./section.js";
 
@@ -69,9 +69,7 @@ function summary(entry) {
 
 function figures(entry) {
   const of = (name) => (entry.last_minute ? entry.last_minute[name] ?? 0 : null);
-  const rows = [counter("Admitted", of("admitted"), entry.admitted ?? 0), counter("Rejected", of("rejected"), entry.rejected ?? 0)];
-  if (entry.max_queue != null) rows.push(["Longest queue", "", exact(entry.max_queue)]);
-  return rows;
+  return [counter("Admitted", of("admitted"), entry.admitted ?? 0), counter("Rejected", of("rejected"), entry.rejected ?? 0)];
 }
 
 const kind = (label, keys = null) => ({ label, row, summary, figures, condition, samples: [["Admitted", "answered"], ["Rejected", "rejected"], null], keys });

@@ -42,8 +42,8 @@ function minuteOutcomes({ last_minute: { calls = 0, retried = 0, failed = 0, can
 }
 
 function condition({ calls = 0, last_minute: minute }) {
-  if (!calls) return { state: "free", label: "Not called yet" };
-  if (!minute?.calls) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
+  if (!calls) return { state: "idle", label: "Not called yet" };
+  if (!minute?.calls) return { state: "idle", label: minute ? "No calls in the last minute" : "Not measured yet" };
   const { calls: all, failed = 0, retried = 0 } = minute;
   if (failed >= all * FAILING) return { state: "failing", label: "Failing" };
   if (failed) return { state: "full", label: "Some calls fail" };
@@ -94,7 +94,7 @@ function retryFigures(entry) {
 const empty = ({ calls = 0, balance = 0 }) => calls > 0 && balance < 1;
 
 function budgetCondition(entry) {
-  if (!entry.calls) return { state: "free", label: "Not used yet" };
+  if (!entry.calls) return { state: "idle", label: "Not used yet" };
   if (entry.last_minute?.denied) return { state: "failing", label: "Denying retries" };
   return empty(entry) ? { state: "full", label: "Exhausted" } : { state: "free", label: "Available" };
 }

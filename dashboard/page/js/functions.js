@@ -1,7 +1,7 @@
 // Functions with a fallback or a timeout.
 
 import { count, counted, measured } from "./format.js";
-import { counter } from "./totals.js";
+import { counter, lastMinute } from "./totals.js";
 import { FAILING } from "./retry.js";
 import { RowSection } from "./section.js";
 import { shares } from "./shares.js";
@@ -26,7 +26,7 @@ function fallbackRow(entry) {
   const active = callsOf(entry.last_minute);
   return {
     ...condition(entry),
-    caption: active ? `${counted(active, "call")} in the last minute` : total ? `${counted(total, "call")} since start` : "Not called yet",
+    caption: active ? `${counted(active, "call")} in the ${lastMinute(entry.last_minute)}` : total ? `${counted(total, "call")} since start` : "Not called yet",
     parts: total ? parts(active ? entry.last_minute : entry) : [],
     text: entry.breakers?.length ? `Breakers: ${entry.breakers.join(", ")}` : "",
   };
@@ -39,7 +39,7 @@ function fallbackSummary(entry) {
   const texts = shares(shown.map(({ number }) => number));
   const outcome = shown.map(({ number, always, label }, index) => (number || always) && `${texts[index]} ${label}`).filter(Boolean).join(", ");
   return {
-    headline: total ? `${counted(active || total, "call")} ${active ? "in the last minute" : "since the start"}: ${outcome}.` : "Not called yet.",
+    headline: total ? `${counted(active || total, "call")} ${active ? `in the ${lastMinute(entry.last_minute)}` : "since the start"}: ${outcome}.` : "Not called yet.",
     facts: entry.breakers?.length ? [["Breakers", entry.breakers.join(", ")]] : [],
   };
 }
@@ -55,7 +55,7 @@ function timeoutCondition({ timed_out: total, last_minute: minute }) {
   return { state: "idle", label: total ? "No timeout in the last minute" : "Never timed out" };
 }
 /** Returns the number of timeouts of the last minute, if it is known, else since the start. */
-const timedOut = ({ timed_out: total = 0, last_minute: minute }) => (minute ? [minute.timed_out ?? 0, "in the last minute"] : [total, "since start"]);
+const timedOut = ({ timed_out: total = 0, last_minute: minute }) => (minute ? [minute.timed_out ?? 0, `in the ${lastMinute(minute)}`] : [total, "since start"]);
 const limitText = ({ limit }) => (limit == null ? "limit computed for each call" : `limit ${measured(limit)}`);
 
 /** The kinds of this module, by `entry.kind`. */

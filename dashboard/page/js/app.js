@@ -42,7 +42,7 @@ const ctx = {
   onArranged: showMatches,
 };
 
-const status = new Status({ live: byId("live"), text: byId("live-text"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
+const status = new Status({ live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
 const details = new Details(byId("details"), ctx);
 const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
@@ -67,6 +67,8 @@ function onMessage(name, data) {
   if (name === "start") onStart(data);
   if (name === "ping") return;
   if (data.counts || name === "start") toolbar.counts(store.complete || store.rows.size ? store.meta.counts : null);
+  // The title of a hidden tab is seen as well.
+  if (document.hidden && data.counts) showOverview();
   announcer.add(result.conditions.map(({ id }) => store.rows.get(id)).filter(Boolean));
   details.onRows(store, result.changed);
   for (const id of [...result.changed, ...result.removed]) changedWhileHidden.add(id);
@@ -197,6 +199,12 @@ for (const tab of document.querySelectorAll(".tabs button")) {
 chooseTheme(byId("theme"));
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--toolbar", `${target.offsetHeight}px`)).observe(byId("toolbar"));
 
+/** Returns the messages that bring another tab to the state of this one; none before the first message. */
+function snapshot() {
+  const messages = store.snapshot().map(([name, data]) => [name, name === "start" ? { ...data, now: clock.now() } : data]);
+  return messages.length ? [...messages, ["log", { events: log.events }]] : [];
+}
+
 const feed = connect(new URL("api/live", base), {
   onMessage,
   onStatus: (...parts) => {
@@ -205,5 +213,5 @@ const feed = connect(new URL("api/live", base), {
   },
   headers: ctx.headers,
   onHeaders: (headers) => (status.token = headers[HEADER] ?? status.token),
-  snapshot: () => [...store.snapshot().map(([name, data]) => [name, name === "start" ? { ...data, now: clock.now() } : data]), ["log", { events: log.events }]],
+  snapshot,
 });

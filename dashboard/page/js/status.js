@@ -38,7 +38,7 @@ export class Status {
   #last = null;
   token = "";
 
-  /** @param {{live, text, form, input, main}} parts elements of the page @param {() => void} onToken */
+  /** @param {{live, text, age, form, input, main}} parts elements of the page @param {() => void} onToken */
   constructor(parts, onToken) {
     this.#parts = parts;
     parts.form.addEventListener("submit", (event) => {
@@ -70,13 +70,15 @@ export class Status {
 
   /** Shows the status; called once a second and after a change. */
   show(now) {
-    const { live, text, form, main } = this.#parts;
+    const { live, text, age, form, main } = this.#parts;
     const state = this.#status === "live" && this.stale ? "stale" : this.#status;
     live.dataset.state = state;
     const old = this.age != null && state !== "live" && (state !== "polling" || this.stale);
     const lastData = old ? `. Last data ${clock(now - this.age, now)}, ${duration(this.age)} ago` : "";
     const polling = this.#reason ? `${this.#reason}: polling every 5 s` : "Polling every 5 s";
-    setText(text, (state === "polling" ? polling : TEXTS[state] ?? state) + lastData);
+    setText(text, state === "polling" ? polling : TEXTS[state] ?? state);
+    // The age changes every second, so it is not part of what screen readers announce.
+    setText(age, lastData);
     form.hidden = state !== "denied";
     main.classList.toggle("aged", old);
   }

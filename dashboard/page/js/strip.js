@@ -15,17 +15,17 @@ const UNBOUNDED = 1e7;
 /** The length of a URL above which no further id is added to it. Servers and proxies limit the length to 8 KiB. */
 const MAX_URL = 5000;
 
-/** @typedef {{known_since: number, samples: number[][], changes: [number, string][]}} History */
+/** @typedef {{known_since: number, step: number, samples: number[][], changes: [number, string][]}} History */
 
 export class Strip {
-  #known = svgElement("rect", { class: "known", y: 0, height: HEIGHT, width: UNBOUNDED });
+  #known = path("known");
   #calls = { successes: path("calls successes"), rejections: path("calls rejections"), failures: path("calls failures") };
   #states = svgElement("g", {});
   #svg = svgElement("svg", { preserveAspectRatio: "none", role: "img" });
-  #axis = [element("span"), element("span"), element("span", {}, "now")];
+  #times = [element("span"), element("span"), element("span", {}, "now")];
   #origin = 0;
   #drawn = "";
-  node = element("div", { class: "strip" }, this.#svg, element("div", { class: "axis", "aria-hidden": "true" }, ...this.#axis));
+  node = element("div", { class: "strip" }, this.#svg, element("div", { class: "times", "aria-hidden": "true" }, ...this.#times));
 
   constructor() {
     this.#svg.append(this.#known, ...Object.values(this.#calls), this.#states);
@@ -37,23 +37,34 @@ export class Strip {
     this.#drawn = "";
     for (const calls of Object.values(this.#calls)) calls.removeAttribute("d");
     this.#states.replaceChildren();
-    setAttribute(this.#known, "x", String(UNBOUNDED));
+    this.#known.removeAttribute("d");
   }
 
   /** Redraws the strip if its history, or the state of the row, has changed. @param {History} history */
-  draw(history, { state, since }) {
-    const { known_since: known, samples, changes } = history;
+  draw(history, { state, since, transitions }) {
+    const { known_since: known, step, samples, changes } = history;
     const drawn = `${samples.at(-1)?.[0]} ${changes.length} ${changes.at(-1)?.[0]} ${state} ${since}`;
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     this.#origin = known;
-    setAttribute(this.#known, "x", "0");
-    this.#drawCalls(samples);
-    this.#drawStates(known, changes, state, since);
+    this.#drawKnown(known, samples, step);
+    this.#drawCalls(samples, step);
+    this.#drawStates(known, changes, { state, since, transitions });
   }
 
-  #drawCalls(samples) {
-    const step = 10;
+  /** Times without samples are not known. The newest sample is followed by another within two steps. */
+  #drawKnown(known, samples, step) {
+    const spans = [];
+    for (const [at] of samples) {
+      if (spans.length && at - step <= spans.at(-1)[1] + step / 2) spans.at(-1)[1] = at;
+      else spans.push([at - step, at]);
+    }
+    if (spans.length) spans.at(-1)[1] += 2 * step;
+    else spans.push([known, known + 2 * step]);
+    this.#known.setAttribute("d", spans.map(([from, until]) => `M${(from - this.#origin).toFixed(1)} 0h${(until - from).toFixed(1)}v${BARS}h${(from - until).toFixed(1)}z`).join(""));
+  }
+
+  #drawCalls(samples, step) {
     const most = Math.max(1, ...samples.map(([, ...counts]) => counts.reduce((sum, number) => sum + number, 0)));
     const parts = { successes: "", failures: "", rejections: "" };
     for (const [at, successes, failures, rejections] of samples) {
@@ -69,20 +80,20 @@ export class Strip {
     for (const [name, d] of Object.entries(parts)) this.#calls[name].setAttribute("d", d);
   }
 
-  #drawStates(known, changes, state, since) {
+  #drawStates(known, changes, { state, since, transitions = 0 }) {
     // A change that the stream has sent since the history was read.
     const last = changes.at(-1);
     const all = since && since > (last?.[0] ?? 0) + 0.01 && state !== last?.[1] ? [...changes, [since, state]] : changes;
-    // The state before the first change is known to be closed only if the first change opened the circuit.
-    const first = all[0];
-    const initial = first ? (first[0] <= known ? [] : [[known, first[1] === "half-open" ? "open" : "closed"]]) : [[known, state]];
+    // Before its first change, a breaker is closed. If there were earlier changes that are not listed, the state is not known.
+    const initial = all.length ? (transitions <= all.length && all[0][0] > known ? [[known, "closed"]] : []) : [[known, state]];
     const spans = [...initial, ...all];
-    this.#states.replaceChildren(...spans.map(([at, name], index) => {
+    this.#states.replaceChildren(...spans.flatMap(([at, name], index) => {
       const from = Math.max(0, at - known);
       const until = index + 1 < spans.length ? spans[index + 1][0] - known : UNBOUNDED;
       const height = HEIGHTS[name] ?? BAND;
       // A state is at least two seconds wide, so that a short one remains visible.
-      return svgElement("rect", { "data-state": name, x: from.toFixed(1), y: HEIGHT - height, width: Math.max(until - from, 2).toFixed(1), height });
+      const place = { x: from.toFixed(1), width: Math.max(until - from, 2).toFixed(1) };
+      return [svgElement("rect", { class: "known", ...place, y: HEIGHT - BAND, height: BAND }), svgElement("rect", { "data-state": name, ...place, y: HEIGHT - height, height })];
     }));
     const recent = all.slice(-3).map(([at, name]) => `${stateLabel(name).toLowerCase()} at ${shortClock(at)}`).join(", ");
     this.#svg.setAttribute("aria-label", `Last 10 minutes: ${recent || stateLabel(state).toLowerCase()}`);
@@ -91,8 +102,8 @@ export class Strip {
   /** Moves the view so that it ends at `now`. */
   move(now) {
     setAttribute(this.#svg, "viewBox", `${Math.round(now - this.#origin - SECONDS)} 0 ${SECONDS} ${HEIGHT}`);
-    setText(this.#axis[0], shortClock(now - SECONDS));
-    setText(this.#axis[1], shortClock(now - SECONDS / 2));
+    setText(this.#times[0], shortClock(now - SECONDS));
+    setText(this.#times[1], shortClock(now - SECONDS / 2));
   }
 }
 
@@ -141,10 +152,10 @@ export class Histories {
     }
     try {
       const response = await fetch(url, { headers: this.#headers(), cache: "no-store" });
-      const { items } = response.ok ? await response.json() : { items: {} };
+      const { items, step = 10 } = response.ok ? await response.json() : { items: {} };
       for (const [id, history] of Object.entries(items)) {
-        this.#known.set(id, history);
-        this.#onHistory(id, history);
+        this.#known.set(id, { ...history, step });
+        this.#onHistory(id, { ...history, step });
       }
     } catch {
       // The strips stay as they are; the next refresh asks again.

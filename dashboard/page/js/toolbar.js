@@ -39,6 +39,7 @@ export class Toolbar {
       parts.search.select();
     });
     this.show();
+    this.counts(null);
   }
 
   /** Shows the filters and the order of the view. */

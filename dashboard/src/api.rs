@@ -1,4 +1,4 @@
-//! The JSON and Prometheus endpoints, and manual control.
+//! The JSON endpoint, and manual control.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use prometheus_client::{encoding::prometheus_text, registry::Registry};
 use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
@@ -33,6 +32,8 @@ pub(crate) struct Inner {
     pub(crate) token: Option<Token>,
     pub(crate) on_override: Option<OnOverride>,
     pub(crate) snapshots: SnapshotCache,
+    /// The collector of `/metrics`.
+    pub(crate) collector: SteadfastCollector,
     /// One permit for each page that may be open at the same time.
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -40,17 +41,6 @@ pub(crate) struct Inner {
 /// Returns every entry: `GET /api/breakers`.
 pub(crate) async fn breakers(State(AppState(inner)): State<AppState>) -> Response {
     json(inner.snapshots.latest().by_section(inner.token.is_some()))
-}
-
-/// Returns the metrics in the text format of Prometheus: `GET /metrics`.
-pub(crate) async fn metrics() -> Response {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(SteadfastCollector::new()));
-    let mut text = String::new();
-    match prometheus_text::encode(&mut text, &registry) {
-        Ok(()) => with_content_type("text/plain; version=0.0.4; charset=utf-8", text),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }
 
 /// Applies an override: `POST /api/overrides`.

@@ -6,11 +6,12 @@ use axum::{
     Router, middleware,
     routing::{get, post},
 };
+use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
 use crate::{
     api::{self, AppState, Inner, OnOverride},
-    guard,
+    guard, metrics,
     override_request::OverrideRequest,
     page,
     snapshot::SnapshotCache,
@@ -27,6 +28,7 @@ pub struct Dashboard {
     pub(crate) hosts: Option<Vec<String>>,
     pub(crate) allow_remote: bool,
     embeddable: bool,
+    collector: SteadfastCollector,
 }
 
 impl Dashboard {
@@ -69,13 +71,27 @@ impl Dashboard {
         self
     }
 
+    /// Sets the collector of `/metrics`, with its names, labels and number of keys with series.
+    ///
+    /// ```
+    /// use steadfast::prometheus::SteadfastCollector;
+    /// use steadfast_dashboard::Dashboard;
+    ///
+    /// let dashboard = Dashboard::new().collector(SteadfastCollector::new().label("breaker").top_keys(50));
+    /// ```
+    pub fn collector(mut self, collector: SteadfastCollector) -> Self {
+        self.collector = collector;
+        self
+    }
+
     /// Returns the dashboard as an axum router, to be merged at `/` or nested below any path of a service.
     pub fn router(self) -> Router {
-        let Self { token, on_override, hosts, embeddable, .. } = self;
+        let Self { token, on_override, hosts, embeddable, collector, .. } = self;
         let state = AppState(Arc::new(Inner {
             token,
             on_override,
             snapshots: SnapshotCache::new(),
+            collector,
             streams: Semaphore::new(stream::MAX_STREAMS).into(),
         }));
         Router::new()
@@ -87,7 +103,7 @@ impl Dashboard {
             .route("/api/breakers", get(api::breakers))
             .route("/api/live", get(stream::live))
             .route("/api/overrides", post(api::override_breaker).layer(api::body_limit()))
-            .route("/metrics", get(api::metrics))
+            .route("/metrics", get(metrics::metrics))
             .layer(middleware::from_fn(guard::limit_time_and_catch_panics))
             .layer(middleware::map_response_with_state(embeddable, guard::add_security_headers))
             .layer(middleware::from_fn_with_state(hosts.map(Arc::from), guard::check_host))

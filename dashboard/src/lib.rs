@@ -56,6 +56,7 @@ mod connection;
 mod dashboard;
 mod entry;
 mod guard;
+mod metrics;
 mod override_request;
 mod page;
 mod server;

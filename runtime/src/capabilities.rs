@@ -79,6 +79,6 @@ pub fn blind_spots() -> Vec<BlindSpot> {
 
 /// Returns the metrics of all capabilities, in a fixed order, including families without samples.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-pub(crate) fn families(top_keys: usize) -> Vec<crate::telemetry::Family> {
-    ALL.iter().flat_map(|capability| capability.families(top_keys)).collect()
+pub(crate) fn families(options: &crate::telemetry::Options) -> impl Iterator<Item = crate::telemetry::Family> {
+    options.apply(ALL.iter().flat_map(|capability| capability.families(options.top_keys)))
 }

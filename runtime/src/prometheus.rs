@@ -63,30 +63,101 @@ use prometheus_client::{
         GaugeValueEncoder, LabelSetEncoder, MetricEncoder, NoLabelSet,
     },
     metrics::MetricType,
+    registry::Unit,
 };
 
 use crate::{
-    capabilities,
-    telemetry::{DEFAULT_TOP_KEYS, Family, Labels, MetricKind, Value},
+    InvalidSetting, capabilities,
+    checked::valid,
+    telemetry::{Family, Labels, MetricKind, Options, Value},
 };
 
 /// A collector that reads all metrics at each scrape. The [module documentation](self) lists the metrics.
+///
+/// ```
+/// use steadfast::prometheus::SteadfastCollector;
+///
+/// // steadfast_circuit_breaker_calls_total{breaker="payments",outcome="failure"}
+/// const COLLECTOR: SteadfastCollector =
+///     SteadfastCollector::new().prefix("steadfast").label("breaker").without_short_names().top_keys(50);
+/// # assert!(SteadfastCollector::new().try_label("my label").is_err());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SteadfastCollector {
-    top_keys: usize,
+    options: Options,
 }
 
 impl SteadfastCollector {
-    /// Creates a collector with series for at most 20 keys of each name.
+    /// Creates a collector with series for at most 20 keys of each name, and the names and labels of the
+    /// [module documentation](self).
     #[must_use]
     pub const fn new() -> Self {
-        Self { top_keys: DEFAULT_TOP_KEYS }
+        Self { options: Options::DEFAULT }
     }
 
     /// Sets the maximum number of keys of each name that have series of their own at a time.
     #[must_use]
     pub const fn top_keys(mut self, keys: usize) -> Self {
-        self.top_keys = keys;
+        self.options.top_keys = keys;
+        self
+    }
+
+    /// Sets the label that contains the name of a circuit breaker, `service` by default.
+    ///
+    /// In Kubernetes, a `ServiceMonitor` gives each target a label `service`. Prometheus then renames the label of the metrics to
+    /// `exported_service`, unless the monitor sets `honorLabels: true`. Another label avoids the collision without `honorLabels`.
+    ///
+    /// # Panics
+    ///
+    /// If Prometheus does not allow the label, or if the series have this label already: see [`try_label`](Self::try_label). In a `const`
+    /// that is a compile error.
+    #[must_use]
+    pub const fn label(self, label: &'static str) -> Self {
+        valid!(self.try_label(label))
+    }
+
+    /// Sets the label, or returns an error: see [`label`](Self::label).
+    ///
+    /// # Errors
+    ///
+    /// If the label does not consist of ASCII letters, digits and `_`, begins with a digit or `__`, or is one of `state`, `outcome`,
+    /// `key`, `overflow`, `le`, `quantile`, `job` and `instance`.
+    pub const fn try_label(mut self, label: &'static str) -> Result<Self, InvalidSetting> {
+        match self.options.try_label(label) {
+            Ok(options) => self.options = options,
+            Err(invalid) => return Err(invalid),
+        }
+        Ok(self)
+    }
+
+    /// Sets a prefix of the names of all metrics: with `steadfast`, `retry_calls_total` becomes `steadfast_retry_calls_total`.
+    ///
+    /// # Panics
+    ///
+    /// If Prometheus does not allow the prefix: see [`try_prefix`](Self::try_prefix). In a `const` that is a compile error.
+    #[must_use]
+    pub const fn prefix(self, prefix: &'static str) -> Self {
+        valid!(self.try_prefix(prefix))
+    }
+
+    /// Sets the prefix, or returns an error: see [`prefix`](Self::prefix).
+    ///
+    /// # Errors
+    ///
+    /// If the prefix does not consist of ASCII letters, digits and `_`, begins with a digit, or ends with `_`.
+    pub const fn try_prefix(mut self, prefix: &'static str) -> Result<Self, InvalidSetting> {
+        match self.options.try_prefix(prefix) {
+            Ok(options) => self.options = options,
+            Err(invalid) => return Err(invalid),
+        }
+        Ok(self)
+    }
+
+    /// Leaves out `circuit_breaker_failures_total` and `circuit_breaker_rejections_total`, which repeat outcomes of
+    /// `circuit_breaker_calls_total`.
+    #[must_use]
+    pub const fn without_short_names(mut self) -> Self {
+        self.options = self.options.without_short_names();
         self
     }
 }
@@ -99,15 +170,19 @@ impl Default for SteadfastCollector {
 
 impl Collector for SteadfastCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        for Family { name, help, kind, samples } in capabilities::families(self.top_keys) {
+        for Family { name, help, kind, samples } in capabilities::families(&self.options) {
             let kind = match kind {
                 MetricKind::Counter => MetricType::Counter,
                 MetricKind::Gauge => MetricType::Gauge,
                 MetricKind::Histogram => MetricType::Histogram,
             };
-            // The encoder appends a full stop.
+            // The encoder appends a full stop to the help and the unit to the name.
             let help = help.trim_end_matches('.');
-            let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+            let (name, unit) = match name.strip_suffix("_seconds") {
+                Some(name) => (name, Some(&Unit::Seconds)),
+                None => (&*name, None),
+            };
+            let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
             for sample in samples {
                 encode_value(family.encode_family(&sample.labels)?, kind, &sample.value)?;
             }

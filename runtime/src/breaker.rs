@@ -21,6 +21,7 @@ mod metrics;
 #[cfg(test)]
 mod models;
 mod named;
+mod outage;
 mod owned_permit;
 mod parameters;
 mod permit;
@@ -45,7 +46,7 @@ pub use self::{
     named::{BREAKERS, breaker, breakers, find_breaker},
     owned_permit::OwnedPermit,
     permit::{InPlace, PanicGuard, Permit, Polled, forget, record_success},
-    snapshot::{LastFailure, Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
+    snapshot::{LastFailure, Outage, Snapshot, SnapshotConfig, TripRule, WindowSnapshot},
 };
 use self::{
     engine::{BreakerRef, Engine},
@@ -57,7 +58,7 @@ pub use self::{
     named::{KEYED_BREAKERS, all_keyed_breakers, keyed_breakers},
 };
 use crate::{
-    BreakerState, CircuitOpen, ConfigChange, ConfigLayer,
+    BreakerState, CircuitOpen, ConfigChange, ConfigLayer, Setting,
     errors::PolicyConfig,
     events,
     keying::{Keying, Unkeyed},
@@ -271,6 +272,25 @@ impl<K: Keying> CircuitBreaker<K> {
     #[must_use]
     pub fn config(&self) -> BreakerConfig {
         self.view().config()
+    }
+
+    /// Returns the options in force, each with the place from which its value is. The breaker of a key has those of its group.
+    ///
+    /// The options are written as in the attribute, in a fixed order, with those that have their default. An option without an effect, because
+    /// it needs another one that is off, is left out: `failure_rate` without a `window`.
+    ///
+    /// ```
+    /// use steadfast::{BreakerConfig, CircuitBreaker, SettingSource};
+    ///
+    /// static TAXES: CircuitBreaker = CircuitBreaker::new("taxes", BreakerConfig::new().failure_threshold(3));
+    ///
+    /// let settings = TAXES.settings();
+    /// let timeout = settings.iter().find(|setting| setting.option == "recovery_timeout").expect("every breaker has one");
+    /// assert_eq!((timeout.value.as_str(), timeout.source), ("30s", SettingSource::Code));
+    /// ```
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.view().settings()
     }
 
     /// Returns the state, counts, reasons and times at one moment.

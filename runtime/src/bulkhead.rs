@@ -50,7 +50,7 @@ use self::{
     settings::BulkheadSettings,
 };
 use crate::{
-    BulkheadFull, ConfigLayer,
+    BulkheadFull, ConfigLayer, Setting,
     events::{self, Event},
     keyed_store::key::{self, Key},
     keying::{Keying, Unkeyed},
@@ -291,16 +291,25 @@ impl<K: Keying> Bulkhead<K> {
     /// Returns the settings in force.
     #[must_use]
     pub fn config(&self) -> BulkheadConfig {
-        self.settings().config()
+        self.own_settings().config()
+    }
+
+    /// Returns the options in force, each with the place from which its value is.
+    ///
+    /// The options are written as in the attribute, in a fixed order, with those that have their default. An option without an effect, because
+    /// it needs another one that is off, is left out.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.own_settings().settings()
     }
 
     /// Adopts the settings in force. Waiters are woken after the lock is released, so another thread may change the settings in the
     /// meantime; the new ones are then adopted as well.
     fn adopt_settings(&self) {
         loop {
-            let (config, version) = self.settings().config_and_version();
+            let (config, version) = self.own_settings().config_and_version();
             self.semaphore.set_permits(config.max_concurrent);
-            if self.settings().config_and_version().1 == version {
+            if self.own_settings().config_and_version().1 == version {
                 return;
             }
         }
@@ -312,7 +321,7 @@ impl<K: Keying> Bulkhead<K> {
         let (usage, totals) = (self.semaphore.usage(), self.totals.sums());
         let (key, overflow) = key::parts(self.key.as_ref());
         BulkheadSnapshot {
-            name: self.settings().name,
+            name: self.own_settings().name,
             key,
             overflow,
             max_concurrent: self.semaphore.permits(),
@@ -325,7 +334,7 @@ impl<K: Keying> Bulkhead<K> {
     }
 
     #[inline]
-    fn settings(&self) -> &BulkheadSettings {
+    fn own_settings(&self) -> &BulkheadSettings {
         self.settings.borrow()
     }
 
@@ -342,7 +351,7 @@ impl<K: Keying> Bulkhead<K> {
     #[cold]
     fn reject(&self, permits: u32, refusal: Refusal) -> BulkheadFull {
         self.totals.add(Count::Rejection);
-        let (name, max_concurrent) = (self.settings().name, self.semaphore.permits());
+        let (name, max_concurrent) = (self.own_settings().name, self.semaphore.permits());
         let (waited, max_queue) = match refusal {
             Refusal::Full => (None, None),
             Refusal::Waited(time) => (Some(time), None),
@@ -390,7 +399,7 @@ impl<K: Keying> Bulkhead<K> {
 
     /// Takes permits or joins the queue. Returns the `max_wait`. Rejects a call that cannot wait.
     fn join_queue(&self, permits: u32) -> Result<(Acquisition<'_>, Duration), BulkheadFull> {
-        let (max_wait, max_queue) = (self.settings().max_wait(), self.settings().max_queue());
+        let (max_wait, max_queue) = (self.own_settings().max_wait(), self.own_settings().max_queue());
         if max_wait == 0 {
             return Err(self.reject(permits, Refusal::Full));
         }
@@ -435,7 +444,7 @@ impl<K: Keying> fmt::Display for Bulkhead<K> {
 impl<K: Keying> fmt::Debug for Bulkhead<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead")
-            .field("name", &self.settings().name)
+            .field("name", &self.own_settings().name)
             .field("key", &self.key)
             .field("in_flight", &self.in_flight())
             .field("waiting", &self.waiting())

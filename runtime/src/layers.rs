@@ -1,7 +1,17 @@
 //! The layers of settings: the code, a file, the environment, and live changes, each of which overrides those before it.
 
+mod options;
+mod setting;
+
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "config")]
+pub(crate) use self::setting::ExternalOptions;
+pub use self::setting::{Setting, SettingSource};
+pub(crate) use self::{
+    options::{ConfigOptions, DurationText, OptionText, VisitOption, write_options},
+    setting::settings,
+};
 use crate::escape::escaped;
 
 /// A layer of settings above those in the code, in ascending order of precedence.
@@ -36,13 +46,23 @@ pub(crate) struct Layered<C> {
     declared: C,
     /// The declared settings, overridden by those of the file and the environment; `None` if these contain no settings.
     external: Option<C>,
+    /// The options that are from the file and the environment.
+    #[cfg(feature = "config")]
+    external_options: ExternalOptions,
     live: Option<C>,
     version: u64,
 }
 
 impl<C: Copy> Layered<C> {
     pub(crate) const fn new(declared: C) -> Self {
-        Self { declared, external: None, live: None, version: 0 }
+        Self {
+            declared,
+            external: None,
+            #[cfg(feature = "config")]
+            external_options: ExternalOptions::new(),
+            live: None,
+            version: 0,
+        }
     }
 
     /// Returns the settings that the code declares.
@@ -55,10 +75,11 @@ impl<C: Copy> Layered<C> {
         self.live.or(self.external).unwrap_or(self.declared)
     }
 
-    /// Replaces the settings of the file and the environment; `None` removes them.
+    /// Replaces the settings of the file and the environment, which set these `options`; `None` removes them.
     #[cfg(feature = "config")]
-    pub(crate) const fn set_external(&mut self, external: Option<C>) {
+    pub(crate) const fn set_external(&mut self, external: Option<C>, options: ExternalOptions) {
         self.external = external;
+        self.external_options = options;
         self.version = self.version.wrapping_add(1);
     }
 
@@ -71,6 +92,26 @@ impl<C: Copy> Layered<C> {
     /// Returns the number of times that settings were replaced, modulo 2^64.
     pub(crate) const fn version(&self) -> u64 {
         self.version
+    }
+}
+
+impl<C: ConfigOptions + Copy> Layered<C> {
+    /// Returns the options in force, each with the place from which its value is.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        settings(&self.in_force(), |index| self.source(index))
+    }
+
+    /// The place from which the value of the option with this index is. Live settings replace all options.
+    #[cfg_attr(not(feature = "config"), allow(unused_variables, reason = "all options have the same source"))]
+    fn source(&self, index: usize) -> SettingSource {
+        if self.live.is_some() {
+            return SettingSource::Live;
+        }
+        #[cfg(feature = "config")]
+        if self.external.is_some() {
+            return self.external_options.source(index);
+        }
+        SettingSource::Code
     }
 }
 

@@ -165,8 +165,9 @@ pub use self::{
     bounds::NoneError,
     breaker::{
         BreakerCall, BreakerConfig, CircuitBreaker, ConvertedRejection, EveryError, FailureSelection, HistoryEntry,
-        HistoryEvent, LastFailure, MappedRejection, Override, OwnedPermit, Permit, RejectionConversion, SelectedErrors,
-        SelectedResults, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers, find_breaker,
+        HistoryEvent, LastFailure, MappedRejection, Outage, Override, OwnedPermit, Permit, RejectionConversion,
+        SelectedErrors, SelectedResults, Snapshot, SnapshotConfig, TripRule, Window, WindowSnapshot, breaker, breakers,
+        find_breaker,
     },
     bulkhead::{Bulkhead, BulkheadConfig, BulkheadPermit, BulkheadSnapshot, OwnedBulkheadPermit, bulkhead, bulkheads},
     capabilities::{blind_spots, validate},
@@ -180,7 +181,7 @@ pub use self::{
     escape::escaped,
     fallback::{Fallback, FallbackIf},
     keying::{Keying, Unkeyed},
-    layers::{ConfigChange, ConfigLayer},
+    layers::{ConfigChange, ConfigLayer, Setting, SettingSource},
     rate_limit::{
         Algorithm, RateLimit, RateLimitConfig, RateLimitDecision, RateLimitRequest, RateLimitSnapshot, RateLimitStore,
         rate_limit, rate_limits,

@@ -40,7 +40,7 @@ pub use self::{
 };
 use self::{limiter::Limiter, settings::RateLimitSettings, waiter::Waiter};
 use crate::{
-    ConfigLayer, RateLimited, clock, events,
+    ConfigLayer, RateLimited, Setting, clock, events,
     keyed_store::key,
     keying::{Keying, Unkeyed},
     totals::Count,
@@ -153,7 +153,7 @@ impl<K: Keying> RateLimit<K> {
     #[inline]
     pub fn try_acquire(&self) -> Result<(), RateLimited> {
         // With a patience of zero, the call is never queued.
-        self.limiter.acquire(self.settings(), 1, 0).map(drop)
+        self.limiter.acquire(self.own_settings(), 1, 0).map(drop)
     }
 
     /// Takes several permits without waiting, as [`try_acquire`](Self::try_acquire) takes one. 0 permits are admitted at once.
@@ -179,7 +179,7 @@ impl<K: Keying> RateLimit<K> {
             self.count_free();
             return Ok(());
         }
-        self.limiter.acquire(self.settings(), permits, 0).map(drop)
+        self.limiter.acquire(self.own_settings(), permits, 0).map(drop)
     }
 
     /// Takes capacity by the counts of this process. Blocks the thread for at most `max_wait`.
@@ -189,9 +189,9 @@ impl<K: Keying> RateLimit<K> {
     /// If there is no capacity in time; the error contains the time until there is.
     #[inline]
     pub fn acquire(&self) -> Result<(), RateLimited> {
-        match self.limiter.acquire(self.settings(), 1, u64::MAX)? {
+        match self.limiter.acquire(self.own_settings(), 1, u64::MAX)? {
             None => Ok(()),
-            Some(queued) => Waiter::new(&self.limiter, self.settings(), queued, clock::thread_now).on_thread(),
+            Some(queued) => Waiter::new(&self.limiter, self.own_settings(), queued, clock::thread_now).on_thread(),
         }
     }
 
@@ -206,9 +206,9 @@ impl<K: Keying> RateLimit<K> {
             self.count_free();
             return Ok(());
         }
-        match self.limiter.acquire(self.settings(), permits, u64::MAX)? {
+        match self.limiter.acquire(self.own_settings(), permits, u64::MAX)? {
             None => Ok(()),
-            Some(queued) => Waiter::new(&self.limiter, self.settings(), queued, clock::thread_now).on_thread(),
+            Some(queued) => Waiter::new(&self.limiter, self.own_settings(), queued, clock::thread_now).on_thread(),
         }
     }
 
@@ -223,11 +223,11 @@ impl<K: Keying> RateLimit<K> {
     /// If it has to wait outside a tokio runtime with its timer enabled.
     #[cfg(feature = "tokio")]
     pub async fn acquire_async(&self) -> Result<(), RateLimited> {
-        if self.settings().has_store() {
+        if self.own_settings().has_store() {
             // Boxed, like the wait, so that the future is small for calls that do not wait.
             return Box::pin(self.acquire_from_store(1)).await;
         }
-        match self.limiter.acquire(self.settings(), 1, u64::MAX)? {
+        match self.limiter.acquire(self.own_settings(), 1, u64::MAX)? {
             None => Ok(()),
             Some(queued) => Box::pin(self.waiter(queued).in_task()).await,
         }
@@ -249,10 +249,10 @@ impl<K: Keying> RateLimit<K> {
             self.count_free();
             return Ok(());
         }
-        if self.settings().has_store() {
+        if self.own_settings().has_store() {
             return Box::pin(self.acquire_from_store(permits)).await;
         }
-        match self.limiter.acquire(self.settings(), permits, u64::MAX)? {
+        match self.limiter.acquire(self.own_settings(), permits, u64::MAX)? {
             None => Ok(()),
             Some(queued) => Box::pin(self.waiter(queued).in_task()).await,
         }
@@ -261,10 +261,10 @@ impl<K: Keying> RateLimit<K> {
     /// Takes permits by the counts of the external store, or by those of this process if the store cannot decide.
     #[cfg(feature = "tokio")]
     async fn acquire_from_store(&self, permits: u32) -> Result<(), RateLimited> {
-        let Some(patience) = store_waiter::acquire(&self.limiter, self.settings(), permits).await? else {
+        let Some(patience) = store_waiter::acquire(&self.limiter, self.own_settings(), permits).await? else {
             return Ok(());
         };
-        match self.limiter.acquire(self.settings(), permits, patience)? {
+        match self.limiter.acquire(self.own_settings(), permits, patience)? {
             None => Ok(()),
             Some(queued) => self.waiter(queued).in_task().await,
         }
@@ -273,7 +273,7 @@ impl<K: Keying> RateLimit<K> {
     /// Creates the waiter of a call that is in the queue, for a task.
     #[cfg(feature = "tokio")]
     fn waiter(&self, queued: Queued) -> Waiter<'_> {
-        Waiter::new(&self.limiter, self.settings(), queued, clock::task_now)
+        Waiter::new(&self.limiter, self.own_settings(), queued, clock::task_now)
     }
 
     /// Runs `work` once there is capacity. Blocks the thread for at most `max_wait`.
@@ -305,17 +305,26 @@ impl<K: Keying> RateLimit<K> {
     /// Returns the settings in force; `None` if no limit is set, so that every call is admitted.
     #[must_use]
     pub fn config(&self) -> Option<RateLimitConfig> {
-        self.settings().config()
+        self.own_settings().config()
+    }
+
+    /// Returns the options in force, each with the place from which its value is; none if no limit is set.
+    ///
+    /// The options are written as in the attribute, in a fixed order, with those that have their default. An option without an effect, because
+    /// it needs another one that is off, is left out.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.own_settings().settings()
     }
 
     /// Returns the counts, the settings and the totals.
     #[must_use]
     pub fn snapshot(&self) -> RateLimitSnapshot {
         let (config, totals) = (self.config(), self.limiter.state().totals);
-        let (in_window, waiting) = self.limiter.usage(self.settings());
+        let (in_window, waiting) = self.limiter.usage(self.own_settings());
         let (key, overflow) = key::parts(self.limiter.key.as_ref());
         RateLimitSnapshot {
-            name: self.settings().name,
+            name: self.own_settings().name,
             key,
             overflow,
             limit: config.map_or(0, |config| config.limit),
@@ -354,7 +363,7 @@ impl<K: Keying> RateLimit<K> {
     }
 
     #[inline]
-    fn settings(&self) -> &RateLimitSettings {
+    fn own_settings(&self) -> &RateLimitSettings {
         self.settings.borrow()
     }
 }
@@ -362,7 +371,7 @@ impl<K: Keying> RateLimit<K> {
 impl<K: Keying> fmt::Debug for RateLimit<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit")
-            .field("name", &self.settings().name)
+            .field("name", &self.own_settings().name)
             .field("key", &self.limiter.key)
             .field("config", &self.config())
             .finish_non_exhaustive()

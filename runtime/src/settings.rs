@@ -7,6 +7,8 @@ mod issues;
 mod source;
 pub(crate) mod value;
 
+use crate::layers::{ConfigLayer, ConfigOptions, ExternalOptions};
+
 pub use self::issues::{ConfigError, ConfigIssue};
 pub(crate) use self::{
     issues::{Issues, nearest, quoted, shortened, unknown},
@@ -53,6 +55,22 @@ impl Section {
     /// Returns the first assignment of an option, if there is one.
     pub(crate) fn find(&self, option: &str) -> Option<&Assignment> {
         self.assignments.iter().find(|assignment| assignment.option == option)
+    }
+
+    /// Adds the options that this section has set to `options`. It has made `merged` of `below`.
+    pub(crate) fn add_options_to<C: ConfigOptions>(
+        &self,
+        options: &mut ExternalOptions,
+        below: Option<&C>,
+        merged: &C,
+    ) {
+        let layer = match self.source {
+            Source::Text(..) => ConfigLayer::File,
+            Source::Variable(..) => ConfigLayer::Environment,
+        };
+        // A preset replaces all options.
+        let assigns_all = self.find("preset").is_some();
+        options.add(layer, |option| assigns_all || self.find(option).is_some(), below, merged);
     }
 
     /// Returns the section as shown in messages: `breaker.payments`.

@@ -32,25 +32,40 @@ pub(crate) enum Count {
 
 /// The counts at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sums([u64; KINDS]);
+pub(crate) struct Sums {
+    counts: [u64; KINDS],
+    /// The rejections of breakers that only observe. They are rare, so that the lines of counters have none of them.
+    observed_rejections: u64,
+}
 
 impl Sums {
     pub(crate) const fn new() -> Self {
-        Self([0; KINDS])
+        Self { counts: [0; KINDS], observed_rejections: 0 }
+    }
+
+    pub(crate) const fn with_observed_rejections(self, observed_rejections: u64) -> Self {
+        Self { observed_rejections, ..self }
+    }
+
+    pub(crate) const fn observed_rejections(self) -> u64 {
+        self.observed_rejections
     }
 
     /// Increments a count.
     pub(crate) const fn increment(&mut self, count: Count) {
-        self.0[count as usize] = self.0[count as usize].wrapping_add(1);
+        self.counts[count as usize] = self.counts[count as usize].wrapping_add(1);
     }
 
     pub(crate) const fn get(self, count: Count) -> u64 {
-        self.0[count as usize]
+        self.counts[count as usize]
     }
 
     #[cfg(feature = "keyed")]
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self(array::from_fn(|kind| self.0[kind].wrapping_add(other.0[kind])))
+        Self {
+            counts: array::from_fn(|kind| self.counts[kind].wrapping_add(other.counts[kind])),
+            observed_rejections: self.observed_rejections.wrapping_add(other.observed_rejections),
+        }
     }
 }
 
@@ -156,10 +171,14 @@ impl Totals {
 
     /// Returns the sums over all threads. Counts that another thread is adding at the moment may be missing.
     pub(crate) fn sums(&self) -> Sums {
-        self.counters().fold(Sums::default(), |Sums(sums), Counters { counts, .. }| {
-            // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
-            Sums(array::from_fn(|kind| sums[kind].wrapping_add(counts[kind].load(Ordering::Relaxed))))
-        })
+        let mut sums = Sums::new();
+        for Counters { counts, .. } in self.counters() {
+            for (sum, count) in sums.counts.iter_mut().zip(counts) {
+                // ORDERING: Relaxed: each count is independent. A caller that needs exact sums joins the counting threads first.
+                *sum = sum.wrapping_add(count.load(Ordering::Relaxed));
+            }
+        }
+        sums
     }
 
     /// The counters of all slots, and the shared ones.

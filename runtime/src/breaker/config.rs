@@ -4,6 +4,7 @@ mod checked;
 mod getters;
 #[cfg(feature = "config")]
 mod merge;
+mod options;
 
 use std::{fmt, time::Duration};
 
@@ -14,6 +15,7 @@ use crate::{
     checked::valid,
     clock::micros,
     errors::{PolicyConfig, PolicyTerms},
+    layers::write_options,
 };
 
 /// The settings of a circuit breaker: the rule that opens it, the recovery timeout, and the number of trial calls.
@@ -553,45 +555,7 @@ impl Default for BreakerConfig {
 /// that are off are omitted.
 impl fmt::Display for BreakerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(threshold) = self.failure_threshold {
-            write!(f, "failure_threshold = {threshold}")?;
-        }
-        if let Some(Window(size)) = self.window {
-            f.write_str(if self.failure_threshold.is_some() { ", " } else { "" })?;
-            match size {
-                Size::Calls(calls) => write!(f, "window = calls({calls})")?,
-                Size::Time(time) => write!(f, "window = time({time:?})")?,
-            }
-            write!(f, ", failure_rate = {}, min_calls = {}", self.failure_rate, self.min_calls)?;
-            if let Some(slow_call) = self.slow_call {
-                write!(f, ", slow_call = {slow_call:?}, slow_call_rate = {}", self.slow_call_rate)?;
-            }
-        }
-        let RecoveryTimeout { base, factor, max } = self.recovery_timeout;
-        if base == max {
-            write!(f, ", recovery_timeout = {base:?}")?;
-        } else {
-            write!(f, ", recovery_timeout = exponential(base = {base:?}, factor = {factor}, max = {max:?})")?;
-        }
-        if self.recovery_jitter > 0.0 {
-            write!(f, ", recovery_jitter = {}", self.recovery_jitter)?;
-        }
-        write!(f, ", half_open_max_calls = {}", self.half_open_max_calls)?;
-        if let Some(successes) = self.half_open_successes.filter(|successes| *successes < self.half_open_max_calls) {
-            write!(f, ", half_open_successes = {successes}")?;
-        }
-        if !self.ramp_up.is_zero() {
-            write!(f, ", ramp_up = {:?}", self.ramp_up)?;
-        }
-        for (option, duration) in [("hung_call", self.hung_call), ("cancelled_call", self.cancelled_call)] {
-            if let Some(duration) = duration {
-                write!(f, ", {option} = {duration:?}")?;
-            }
-        }
-        if self.durations {
-            f.write_str(", durations")?;
-        }
-        f.write_str(if self.observe_only { ", observe_only" } else { "" })
+        write_options(self, f)
     }
 }
 

@@ -20,7 +20,7 @@ mod record;
 
 use std::{
     fmt::Display,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use once_cell::race::OnceBox;
@@ -35,6 +35,7 @@ use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
     keyed_store::key::Key,
+    layers::Setting,
     totals::Totals,
 };
 
@@ -79,7 +80,12 @@ impl Engine {
 
     #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
-        self.totals.sums()
+        self.totals.sums().with_observed_rejections(self.observed_rejections())
+    }
+
+    /// The number of calls that would have been rejected without `observe_only`.
+    fn observed_rejections(&self) -> u64 {
+        self.history.get().map_or(0, History::observed_rejections)
     }
 
     pub(crate) const fn key(&self) -> Option<&Key> {
@@ -106,13 +112,12 @@ impl Engine {
 
     /// The reason that was given for the override that began `epoch`.
     fn operator_reason(&self, epoch: u32) -> Option<Arc<str>> {
-        let stored = self.history.get()?.operator_reason.lock().unwrap_or_else(PoisonError::into_inner);
-        if stored.0 == epoch { stored.1.clone() } else { None }
+        self.history.get()?.details().operator_reason(epoch)
     }
 
     fn set_operator_reason(&self, epoch: u32, reason: Option<&Arc<str>>) {
         if reason.is_some() || self.history.get().is_some() {
-            *self.history().operator_reason.lock().unwrap_or_else(PoisonError::into_inner) = (epoch, reason.cloned());
+            self.history().details().set_operator_reason(epoch, reason);
         }
     }
 }
@@ -129,6 +134,11 @@ impl<'a> BreakerRef<'a> {
 
     pub(crate) fn config(self) -> BreakerConfig {
         self.settings.config()
+    }
+
+    /// The options in force, each with the place from which its value is.
+    pub(crate) fn settings(self) -> Vec<Setting> {
+        self.settings.settings()
     }
 
     /// The settings in force.

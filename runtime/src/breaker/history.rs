@@ -9,6 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use super::outage::StoredOutage;
 use crate::clock::{self, Moment};
 use crate::{
     BreakerState, OpenReason,
@@ -48,6 +49,8 @@ pub enum HistoryEvent {
     Rejected {
         /// The reason for the rejection.
         reason: OpenReason,
+        /// True if the call was made all the same, because of [`observe_only`](crate::BreakerConfig::observe_only).
+        observed: bool,
     },
 }
 
@@ -60,17 +63,49 @@ pub(super) struct History {
     pub(super) stamped_at: AtomicU64,
     /// The number of changes of state.
     pub(super) transitions: AtomicU64,
-    /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
-    pub(super) operator_reason: Mutex<(u32, Option<Arc<str>>)>,
     /// The text of the failure that opened the circuit last, for rejections.
     failure: StoredFailureText,
-    /// That text with the moment of the opening, for snapshots.
-    failed: Mutex<Option<(Arc<str>, Moment)>>,
+    details: Mutex<Details>,
     /// The moment of the last stored rejection, in microseconds.
     rejected_at: AtomicU64,
+    /// The number of calls that would have been rejected without `observe_only`.
+    observed_rejections: AtomicU64,
     /// The number of admitted trial calls.
     trial_calls: AtomicU64,
     log: Mutex<Log>,
+}
+
+/// The details of the state that do not fit into numbers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Details {
+    /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
+    operator_reason: (u32, Option<Arc<str>>),
+    /// The text of the failure that opened the circuit last, with the moment of the opening.
+    pub(super) failure: Option<(Arc<str>, Moment)>,
+    /// The outage that has not ended yet.
+    pub(super) outage: Option<StoredOutage>,
+}
+
+impl Details {
+    /// The reason that was given for the override that began `epoch`.
+    pub(super) fn operator_reason(&self, epoch: u32) -> Option<Arc<str>> {
+        let (of_epoch, reason) = &self.operator_reason;
+        if *of_epoch == epoch { reason.clone() } else { None }
+    }
+
+    /// Moves the moments that are later than `now` to it: the clock is a different one.
+    pub(super) fn rebase(&mut self, now: Moment) {
+        if let Some((_, at)) = &mut self.failure {
+            *at = now.min(*at);
+        }
+        if let Some(outage) = &mut self.outage {
+            outage.since = now.min(outage.since);
+        }
+    }
+
+    pub(super) fn set_operator_reason(&mut self, epoch: u32, reason: Option<&Arc<str>>) {
+        self.operator_reason = (epoch, reason.cloned());
+    }
 }
 
 /// The stored entries. Rejections have their own queue, so that they do not displace changes of state.
@@ -152,38 +187,76 @@ impl History {
     /// Stores a rejection, unless one was stored less than a second ago.
     #[inline]
     pub(super) fn record_rejection(&self, now: Moment, reason: PackedReason) {
+        self.record_rejection_as(now, reason, false);
+    }
+
+    /// Counts and stores a rejection by a breaker that only observes.
+    #[cold]
+    pub(super) fn record_observed_rejection(&self, now: Moment, reason: PackedReason) {
+        // ORDERING: Relaxed: the count implies nothing about other memory.
+        self.observed_rejections.fetch_add(1, Ordering::Relaxed);
+        self.record_rejection_as(now, reason, true);
+    }
+
+    pub(super) fn observed_rejections(&self) -> u64 {
+        // ORDERING: Relaxed, as above.
+        self.observed_rejections.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn record_rejection_as(&self, now: Moment, reason: PackedReason, observed: bool) {
         // ORDERING: Relaxed: any of several concurrent rejections may be the stored one, and the lock publishes the entry.
         let last = self.rejected_at.load(Ordering::Relaxed);
         if now.as_micros().abs_diff(last) >= MIN_REJECTION_INTERVAL {
-            self.store_rejection(last, now, reason);
+            self.store_rejection(last, now, reason, observed);
         }
     }
 
     #[cold]
-    fn store_rejection(&self, last: u64, now: Moment, reason: PackedReason) {
+    fn store_rejection(&self, last: u64, now: Moment, reason: PackedReason, observed: bool) {
         // ORDERING: Relaxed, as above.
         if self.rejected_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let mut log = self.log();
-            let entry = log.entry(now, HistoryEvent::Rejected { reason: reason.reason() });
+            let entry = log.entry(now, HistoryEvent::Rejected { reason: reason.reason(), observed });
             push_bounded(&mut log.rejections, MAX_REJECTIONS, entry);
         }
     }
 
-    /// Replaces the text of the failure that opened the circuit. The caller holds the lock of transitions.
-    pub(super) fn set_failure(&self, text: Option<Arc<str>>, now: Moment) {
-        self.failure.set(text.as_ref());
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = text.map(|text| (text, now));
+    /// Publishes the details of a transition that the caller is about to make by `swap`, which returns false if it has failed: the details
+    /// are then restored. A call that finds the new state therefore finds its details. The caller holds the lock of transitions.
+    ///
+    /// `text` is the text of the failure that opens the circuit; `None` if the transition does not open it.
+    pub(super) fn change_details(
+        &self,
+        now: Moment,
+        text: Option<Option<&Arc<str>>>,
+        change: impl FnOnce(&mut Details),
+        swap: impl FnOnce() -> bool,
+    ) -> bool {
+        let before = self.details().clone();
+        change(&mut self.details());
+        // ORDERING: Relaxed: written under the lock of transitions, and published by the transition. A rejection only reports it.
+        let changed_at = self.changed_at.swap(now.as_micros(), Ordering::Relaxed);
+        let failure = text.map(|text| self.failure.replace(text));
+        let has_changed = swap();
+        if has_changed {
+            drop(failure);
+        } else {
+            self.changed_at.store(changed_at, Ordering::Relaxed);
+            failure.map(|failure| self.failure.restore(failure));
+            *self.details() = before;
+        }
+        has_changed
+    }
+
+    pub(super) fn details(&self) -> MutexGuard<'_, Details> {
+        self.details.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The text of the failure that opened the circuit last.
     #[inline]
     pub(super) fn failure(&self) -> FailureText {
         self.failure.get()
-    }
-
-    /// The text of the failure that opened the circuit last, and the moment of the opening.
-    pub(super) fn last_failure(&self) -> Option<(Arc<str>, Moment)> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn count_trial_call(&self) {

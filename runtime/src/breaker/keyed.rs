@@ -12,17 +12,17 @@ use std::{
 
 pub use self::snapshot::KeyedSnapshot;
 use super::{BreakerConfig, BreakerSettings, CircuitBreaker, OwnedPermit, engine::Engine};
-#[cfg(feature = "config")]
-use crate::registry::PolicySettings;
 use crate::{
     BreakerState, CircuitOpen, ConfigChange, ConfigLayer, Durations, InvalidSetting,
     errors::PolicyConfig,
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
     keying::{Keyed, KeyedSettings},
-    layers::Layered,
+    layers::{Layered, Setting},
     totals::{Count, Sums, Totals},
 };
+#[cfg(feature = "config")]
+use crate::{layers::ExternalOptions, registry::PolicySettings};
 
 /// One of the breakers of a [`KeyedBreakers`]: a [`CircuitBreaker`] that shares its settings with those of the other keys.
 pub type KeyedBreaker = CircuitBreaker<Keyed>;
@@ -180,7 +180,7 @@ impl KeyedBreakers {
 
     /// The durations of the calls of all keys; `None` if they are not recorded.
     pub(super) fn durations(&self) -> Option<Durations> {
-        self.store.settings().and_then(BreakerSettings::durations)
+        self.store.shared_settings().and_then(BreakerSettings::durations)
     }
 
     /// Returns at most `keys` breakers, the unhealthiest first: breakers that are not closed come before closed ones, and then those with
@@ -216,6 +216,12 @@ impl KeyedBreakers {
         self.store.config()
     }
 
+    /// Returns the options in force, as [`CircuitBreaker::settings`](crate::CircuitBreaker::settings) does for one breaker, and `max_keys`.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.store.settings()
+    }
+
     /// Changes the settings of all keys, as [`CircuitBreaker::reconfigure`](crate::CircuitBreaker::reconfigure) does for one breaker.
     pub fn reconfigure(&self, config: BreakerConfig) {
         self.set_live(Some(config));
@@ -240,8 +246,8 @@ impl KeyedBreakers {
 
 #[cfg(feature = "config")]
 impl PolicySettings for KeyedBreakers {
-    fn set_external(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.store.set_external(config)
+    fn set_external(&self, config: Option<BreakerConfig>, options: ExternalOptions) -> Option<ConfigChange> {
+        self.store.set_external(config, options)
     }
 
     fn apply_settings(&self) {
@@ -249,9 +255,10 @@ impl PolicySettings for KeyedBreakers {
     }
 }
 
-/// Ranks a breaker for [`KeyedBreakers::unhealthiest`]: the state first, and then the rejections.
+/// Ranks a breaker for [`KeyedBreakers::unhealthiest`]: the state first, and then the rejections, those only observed included.
 fn unhealthiness(breaker: &KeyedBreaker) -> (bool, u64) {
-    (breaker.state() != BreakerState::Closed, breaker.engine.sums().get(Count::Rejection))
+    let sums = breaker.engine.sums();
+    (breaker.state() != BreakerState::Closed, sums.get(Count::Rejection).saturating_add(sums.observed_rejections()))
 }
 
 /// The metrics of keyed breakers.
@@ -303,7 +310,7 @@ impl KeyedEntry for KeyedBreaker {
         Self { engine: Engine::new(&settings.shared.parameters(), Totals::unsharded(), Some(key)), settings }
     }
 
-    fn settings(&self) -> &KeyedSettings<BreakerSettings> {
+    fn keyed_settings(&self) -> &KeyedSettings<BreakerSettings> {
         &self.settings
     }
 
@@ -337,6 +344,10 @@ impl SharedSettings for BreakerSettings {
 
     fn config(&self) -> BreakerConfig {
         self.config()
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.settings()
     }
 
     fn update(&self, layer: impl FnOnce(&mut Layered<BreakerConfig>)) -> Option<ConfigChange> {

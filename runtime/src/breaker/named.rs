@@ -16,6 +16,7 @@ use crate::{
 use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
+    layers::ExternalOptions,
     registry::{Configurable, PolicySettings, configurables},
 };
 #[cfg(feature = "keyed")]
@@ -204,8 +205,8 @@ const fn blind_to(config: BreakerConfig, hang: Hang) -> Option<&'static str> {
 
 #[cfg(feature = "config")]
 impl PolicySettings for CircuitBreaker {
-    fn set_external(&self, config: Option<BreakerConfig>) -> Option<ConfigChange> {
-        self.settings.change(|layers| layers.set_external(config)).map(|config| self.config_change(config))
+    fn set_external(&self, config: Option<BreakerConfig>, options: ExternalOptions) -> Option<ConfigChange> {
+        self.settings.change(|layers| layers.set_external(config, options)).map(|config| self.config_change(config))
     }
 
     fn apply_settings(&self) {

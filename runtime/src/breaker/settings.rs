@@ -14,7 +14,11 @@ use super::{
     config::BreakerConfig,
     parameters::{Encoded, Parameters, SLOW_CALL_WORD, TIMING_WORD, Timing, WINDOW_WORD, WindowSize},
 };
-use crate::{Durations, durations::DurationCells, layers::Layered};
+use crate::{
+    Durations,
+    durations::DurationCells,
+    layers::{Layered, Setting},
+};
 
 /// The name of a breaker and its settings in force.
 ///
@@ -58,6 +62,11 @@ impl BreakerSettings {
 
     pub(crate) fn config(&self) -> BreakerConfig {
         self.layers.get().in_force()
+    }
+
+    /// The options in force, each with the place from which its value is.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        self.layers.get().settings()
     }
 
     pub(crate) fn parameters(&self) -> Parameters {

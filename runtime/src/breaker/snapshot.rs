@@ -1,4 +1,5 @@
 mod config;
+mod outage;
 
 use std::{
     fmt,
@@ -6,7 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use self::config::{SnapshotConfig, TripRule};
+pub use self::{
+    config::{SnapshotConfig, TripRule},
+    outage::Outage,
+};
 use crate::{BreakerState, Durations, OpenReason, escape::escaped, keyed_store::key};
 
 /// The state, counts, reasons and times of a breaker at one moment.
@@ -46,6 +50,10 @@ pub struct Snapshot {
     /// passed, or an override has expired.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text"))]
     pub entered: BreakerState,
+    /// The share of the calls that the breaker admits, from 0 to 1: 1 while closed or disabled, and with `observe_only`; the present share
+    /// of the [`ramp_up`](crate::BreakerConfig::ramp_up) after a recovery; 0 while open or forced open. It is also 0 while half-open, when a
+    /// number of trial calls is admitted, and not a share.
+    pub admitted_share: f64,
     /// The number of failures in a row while closed; 0 in other states, and with a window but no failure threshold.
     pub consecutive_failures: u32,
     /// The counts of the sliding window; `None` without a window. All are 0 unless the circuit is closed.
@@ -65,8 +73,11 @@ pub struct Snapshot {
     pub ignored: u64,
     /// The number of calls that were cancelled: dropped before they ended.
     pub cancelled: u64,
-    /// The number of calls that were rejected. With `observe_only`, the number of calls that would have been rejected.
+    /// The number of calls that were rejected.
     pub rejections: u64,
+    /// The number of calls that would have been rejected without [`observe_only`](crate::BreakerConfig::observe_only). They were made, and
+    /// are also counted by their outcomes.
+    pub observed_rejections: u64,
     /// The number of calls that have counted as hung: see [`hung_call`](crate::BreakerConfig::hung_call). Once they end, they are also
     /// counted as successes, failures, ignored or cancelled calls.
     pub hung: u64,
@@ -97,6 +108,8 @@ pub struct Snapshot {
     pub open_reason: Option<OpenReason>,
     /// The number of failed recoveries since the circuit was last closed, while open or half-open; 0 in other states.
     pub failed_recoveries: u32,
+    /// The outage that has not ended yet: from the opening of a closed circuit until it closes again; `None` while closed or disabled.
+    pub outage: Option<Outage>,
     /// The reason that was given for the [`Override`](crate::Override) that made the last change of state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,

@@ -265,6 +265,23 @@ impl Circuit {
         matches!(self.phase(), Phase::Closed { ramp: Some(ramp), .. } if remaining(parameters.ramp_up, ramp, now) > 0)
     }
 
+    /// The share of the calls that is admitted at `now`, from 0 to 1: a half-open circuit admits a number of calls, and no share.
+    #[allow(clippy::cast_precision_loss, reason = "a rounded share")]
+    pub(crate) fn admitted_share(self, parameters: &Parameters, now: Moment) -> f64 {
+        match (self.phase(), self.state_at(parameters, now)) {
+            _ if parameters.observe_only => 1.0,
+            (Phase::Closed { ramp: Some(ramp), .. }, _) => match remaining(parameters.ramp_up, ramp, now) {
+                0 => 1.0,
+                wait => {
+                    let (admitted, all) = admitted_of_all(parameters, wait);
+                    admitted as f64 / all as f64
+                }
+            },
+            (_, BreakerState::Closed | BreakerState::Disabled) => 1.0,
+            (_, BreakerState::Open | BreakerState::HalfOpen | BreakerState::ForcedOpen) => 0.0,
+        }
+    }
+
     /// Decides whether a call is admitted. `random` returns a number in `0..=max` for its argument `max`.
     pub(crate) fn admit(self, parameters: &Parameters, now: Moment, random: impl FnOnce(u64) -> u64) -> AdmitDecision {
         let left = self.time_left(parameters, now);
@@ -275,9 +292,7 @@ impl Circuit {
                 if wait == 0 {
                     return AdmitDecision::AdmittedWith(self.with_phase(Phase::Closed { flags, failures, ramp: None }));
                 }
-                // The admitted share grows linearly from a tenth of the calls to all of them.
-                let (all, passed) = (parameters.ramp_up.saturating_mul(10), parameters.ramp_up.saturating_sub(wait));
-                let admitted = parameters.ramp_up.saturating_add(passed.saturating_mul(9));
+                let (admitted, all) = admitted_of_all(parameters, wait);
                 if random(all - 1) < admitted {
                     AdmitDecision::Admitted
                 } else {
@@ -497,6 +512,13 @@ const fn flags(parameters: &Parameters) -> ClosedFlags {
 
 const fn initial_phase(parameters: &Parameters) -> Phase {
     Phase::Closed { flags: flags(parameters), failures: 0, ramp: None }
+}
+
+/// The share of the calls that is admitted during a ramp-up, as a fraction, if all of them are admitted after `wait`. It grows linearly from a
+/// tenth of the calls to all of them.
+const fn admitted_of_all(parameters: &Parameters, wait: u64) -> (u64, u64) {
+    let (all, passed) = (parameters.ramp_up.saturating_mul(10), parameters.ramp_up.saturating_sub(wait));
+    (parameters.ramp_up.saturating_add(passed.saturating_mul(9)), all)
 }
 
 /// The remaining part of a `span` that began at `since`, in microseconds. A reading before `since` counts as no time passed.

@@ -8,6 +8,7 @@ pub(super) use self::merge::OPTIONS;
 use crate::{
     checked::{InvalidSetting, valid},
     errors::{PolicyConfig, PolicyTerms},
+    layers::{ConfigOptions, DurationText, OptionText, VisitOption, write_options},
 };
 
 /// The settings of a bulkhead: the number of concurrent calls, the longest wait for a permit, and the number of calls that may wait.
@@ -165,9 +166,15 @@ impl PolicyConfig for BulkheadConfig {
 
 impl fmt::Display for BulkheadConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_options(self, f)
+    }
+}
+
+impl ConfigOptions for BulkheadConfig {
+    fn visit_options(&self, visit: &mut VisitOption<'_>) -> fmt::Result {
         let Self { max_concurrent, max_wait, max_queue } = self;
-        write!(f, "max_concurrent = {max_concurrent}")?;
-        max_wait.map_or(Ok(()), |max_wait| write!(f, ", max_wait = {max_wait:?}"))?;
-        max_queue.map_or(Ok(()), |max_queue| write!(f, ", max_queue = {max_queue}"))
+        visit("max_concurrent", OptionText::Value(max_concurrent))?;
+        visit("max_wait", OptionText::if_any(&max_wait.map(DurationText)))?;
+        visit("max_queue", OptionText::if_any(max_queue).if_used(max_wait.is_some() || max_queue.is_some()))
     }
 }

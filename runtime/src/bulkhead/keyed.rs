@@ -11,8 +11,6 @@ use std::{
 use super::{
     Bulkhead, BulkheadConfig, KeyedBulkheadSnapshot, semaphore::Usage, semaphore_with, settings::BulkheadSettings,
 };
-#[cfg(feature = "config")]
-use crate::registry::PolicySettings;
 use crate::{
     ConfigChange, ConfigLayer, InvalidSetting,
     checked::valid,
@@ -20,9 +18,11 @@ use crate::{
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
     keying::{Keyed, KeyedSettings},
-    layers::Layered,
+    layers::{Layered, Setting},
     totals::{Count, Sums, Totals},
 };
+#[cfg(feature = "config")]
+use crate::{layers::ExternalOptions, registry::PolicySettings};
 
 /// One of the bulkheads of a [`KeyedBulkheads`]: a [`Bulkhead`] that shares its settings with those of the other keys.
 pub type KeyedBulkhead = Bulkhead<Keyed>;
@@ -190,6 +190,12 @@ impl KeyedBulkheads {
         self.store.config()
     }
 
+    /// Returns the options in force, as [`Bulkhead::settings`](crate::Bulkhead::settings) does for one bulkhead, and `max_keys`.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.store.settings()
+    }
+
     /// Changes the settings of all keys, as [`Bulkhead::reconfigure`] does for one bulkhead.
     pub fn reconfigure(&self, config: BulkheadConfig) {
         self.set_live(Some(config));
@@ -215,8 +221,8 @@ const fn checked_max_keys(keys: usize) -> Result<usize, InvalidSetting> {
 
 #[cfg(feature = "config")]
 impl PolicySettings for KeyedBulkheads {
-    fn set_external(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.store.set_external(config)
+    fn set_external(&self, config: Option<BulkheadConfig>, options: ExternalOptions) -> Option<ConfigChange> {
+        self.store.set_external(config, options)
     }
 
     fn apply_settings(&self) {
@@ -256,7 +262,7 @@ impl KeyedEntry for KeyedBulkhead {
         Self { semaphore, totals: Totals::unsharded(), key: Some(key), settings }
     }
 
-    fn settings(&self) -> &KeyedSettings<BulkheadSettings> {
+    fn keyed_settings(&self) -> &KeyedSettings<BulkheadSettings> {
         &self.settings
     }
 
@@ -293,6 +299,10 @@ impl SharedSettings for BulkheadSettings {
 
     fn config(&self) -> BulkheadConfig {
         self.config()
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.settings()
     }
 
     fn update(&self, layer: impl FnOnce(&mut Layered<BulkheadConfig>)) -> Option<ConfigChange> {

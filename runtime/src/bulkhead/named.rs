@@ -15,6 +15,7 @@ use crate::{
 use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
+    layers::ExternalOptions,
     registry::{Configurable, PolicySettings, configurables},
 };
 #[cfg(feature = "keyed")]
@@ -146,8 +147,8 @@ impl Policy for KeyedBulkheads {
 
 #[cfg(feature = "config")]
 impl PolicySettings for Bulkhead {
-    fn set_external(&self, config: Option<BulkheadConfig>) -> Option<ConfigChange> {
-        self.settings.update(|layers| layers.set_external(config))
+    fn set_external(&self, config: Option<BulkheadConfig>, options: ExternalOptions) -> Option<ConfigChange> {
+        self.settings.update(|layers| layers.set_external(config, options))
     }
 
     fn apply_settings(&self) {

@@ -37,7 +37,7 @@ impl<K: Keying> Drop for BulkheadPermit<'_, K> {
 impl<K: Keying> fmt::Debug for BulkheadPermit<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkheadPermit")
-            .field("bulkhead", &self.bulkhead.settings().name)
+            .field("bulkhead", &self.bulkhead.own_settings().name)
             .field("permits", &self.permits)
             .finish_non_exhaustive()
     }
@@ -89,7 +89,7 @@ impl<K: Keying> Drop for OwnedBulkheadPermit<K> {
 impl<K: Keying> fmt::Debug for OwnedBulkheadPermit<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedBulkheadPermit")
-            .field("bulkhead", &self.bulkhead.settings().name)
+            .field("bulkhead", &self.bulkhead.own_settings().name)
             .field("permits", &self.permits)
             .finish_non_exhaustive()
     }

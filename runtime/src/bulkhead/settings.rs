@@ -4,7 +4,12 @@ use std::sync::{
 };
 
 use super::BulkheadConfig;
-use crate::{ConfigChange, clock::micros, errors::PolicyConfig, layers::Layered};
+use crate::{
+    ConfigChange,
+    clock::micros,
+    errors::PolicyConfig,
+    layers::{Layered, Setting},
+};
 
 /// The name and the layered settings of a bulkhead; the bulkheads of all keys of a name share them.
 #[derive(Debug)]
@@ -36,6 +41,12 @@ impl BulkheadSettings {
     pub(super) fn config_and_version(&self) -> (BulkheadConfig, u64) {
         let layers = self.layers();
         (layers.in_force(), layers.version())
+    }
+
+    /// Returns the options in force, each with the place from which its value is.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        let layers = *self.layers();
+        layers.settings()
     }
 
     /// Returns the settings that the code declares.

@@ -1,6 +1,6 @@
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc};
 
-use crate::{ConfigChange, escape::escaped};
+use crate::{ConfigChange, escape::escaped, layers::ConfigOptions};
 
 /// Two declarations of one name that contradict each other.
 ///
@@ -49,7 +49,7 @@ pub struct DeclaredConfig {
 }
 
 /// The settings of a kind of policy. Their `Display` text has the form of the options of the attribute.
-pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + Send + Sync {
+pub trait PolicyConfig: Any + Copy + PartialEq + fmt::Debug + fmt::Display + ConfigOptions + Send + Sync {
     /// The terms for this kind in messages and settings files.
     const TERMS: &'static PolicyTerms;
 

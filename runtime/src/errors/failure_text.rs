@@ -27,19 +27,26 @@ fn texts() -> MutexGuard<'static, BTreeMap<u64, Arc<str>>> {
 #[derive(Debug, Default)]
 pub(crate) struct StoredFailureText(AtomicU64);
 
+/// A text that was replaced. It can be found until this value is dropped.
+#[derive(Debug)]
+pub(crate) struct ReplacedText(u64);
+
 impl StoredFailureText {
     /// Replaces the text. The caller excludes other changes.
-    pub(crate) fn set(&self, text: Option<&Arc<str>>) {
+    pub(crate) fn replace(&self, text: Option<&Arc<str>>) -> ReplacedText {
         // ORDERING: Relaxed: a number is used only to find its text, under the lock.
         let number = text.map_or(0, |text| {
             let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
             texts().insert(number, text.clone());
             number
         });
-        let replaced = self.0.swap(number, Ordering::Relaxed);
-        if replaced != 0 {
-            texts().remove(&replaced);
-        }
+        ReplacedText(self.0.swap(number, Ordering::Relaxed))
+    }
+
+    /// Restores a text that [`replace`](Self::replace) has replaced. The caller excludes other changes.
+    pub(crate) fn restore(&self, mut replaced: ReplacedText) {
+        // ORDERING: Relaxed, as above.
+        drop(ReplacedText(self.0.swap(mem::take(&mut replaced.0), Ordering::Relaxed)));
     }
 
     #[inline]
@@ -51,7 +58,15 @@ impl StoredFailureText {
 
 impl Drop for StoredFailureText {
     fn drop(&mut self) {
-        self.set(None);
+        drop(self.replace(None));
+    }
+}
+
+impl Drop for ReplacedText {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            texts().remove(&self.0);
+        }
     }
 }
 
@@ -128,22 +143,34 @@ mod tests {
     fn a_rejection_finds_the_text_of_its_opening() {
         let stored = StoredFailureText::default();
         assert_eq!(stored.get().get(), None);
-        stored.set(Some(&"reset".into()));
+        drop(stored.replace(Some(&"reset".into())));
         let (first, second) = (stored.get(), stored.get());
         assert_eq!(first.get(), Some("reset"));
-        stored.set(Some(&"refused".into()));
+        drop(stored.replace(Some(&"refused".into())));
         assert_eq!(first.get(), Some("reset"), "it was looked up before");
         assert_eq!(first.clone().get(), Some("reset"));
         assert_eq!(second.get(), None, "the circuit has opened again");
         assert_eq!(stored.get().get(), Some("refused"));
-        stored.set(None);
+        drop(stored.replace(None));
         assert_eq!(stored.get().get(), None);
+    }
+
+    #[test]
+    fn a_replaced_text_can_be_restored() {
+        let stored = StoredFailureText::default();
+        drop(stored.replace(Some(&"reset".into())));
+        let replaced = stored.replace(Some(&"refused".into()));
+        let (first, second) = (replaced.0, stored.get());
+        assert!(texts().contains_key(&first), "the text is kept");
+        stored.restore(replaced);
+        assert_eq!(stored.get().get(), Some("reset"));
+        assert_eq!(second.get(), None, "the new text is removed");
     }
 
     #[test]
     fn the_text_of_a_dropped_breaker_is_removed() {
         let stored = StoredFailureText::default();
-        stored.set(Some(&"reset".into()));
+        drop(stored.replace(Some(&"reset".into())));
         let text = stored.get();
         assert!(texts().contains_key(&text.number));
         drop(stored);

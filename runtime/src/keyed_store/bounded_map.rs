@@ -172,7 +172,7 @@ impl<V: KeyedEntry> Entry<V> {
     #[inline]
     fn mark_used(&self) {
         // ORDERING: Relaxed: a hint. The bit is read first, so that it is not written at each use of a busy key.
-        let used = &self.0.settings().used;
+        let used = &self.0.keyed_settings().used;
         if !used.load(Ordering::Relaxed) {
             used.store(true, Ordering::Relaxed);
         }
@@ -189,7 +189,7 @@ impl<V: KeyedEntry> Candidate for Entry<V> {
     fn examine(&self) -> EvictionClass {
         let Self(value) = self;
         // ORDERING: Relaxed: a hint, as in `mark_used`.
-        let used = value.settings().used.swap(false, Ordering::Relaxed);
+        let used = value.keyed_settings().used.swap(false, Ordering::Relaxed);
         if Arc::strong_count(value) > OWN_HANDLES {
             return EvictionClass::Pinned;
         }

@@ -1,7 +1,12 @@
 use std::fmt::Debug;
 
 use super::{eviction::EvictionClass, key::Key};
-use crate::{ConfigChange, keying::KeyedSettings, layers::Layered, totals::Sums};
+use crate::{
+    ConfigChange,
+    keying::KeyedSettings,
+    layers::{ConfigOptions, Layered, Setting},
+    totals::Sums,
+};
 
 /// An instance that belongs to one key.
 pub(crate) trait KeyedEntry: Debug {
@@ -11,7 +16,7 @@ pub(crate) trait KeyedEntry: Debug {
     /// Creates the instance of `key`. `overflow` is the overflow instance, if there is one: earlier calls of the key may have used it.
     fn create(settings: KeyedSettings<Self::Settings>, key: Key, overflow: Option<&Self>) -> Self;
 
-    fn settings(&self) -> &KeyedSettings<Self::Settings>;
+    fn keyed_settings(&self) -> &KeyedSettings<Self::Settings>;
 
     fn key(&self) -> Option<&Key>;
 
@@ -35,12 +40,15 @@ pub(crate) trait KeyedEntry: Debug {
 
 /// Layered settings that the instances of all keys share.
 pub(crate) trait SharedSettings: Debug {
-    type Config: Copy + Debug;
+    type Config: Copy + Debug + ConfigOptions;
 
     fn new(name: &'static str, declared: Self::Config) -> Self;
 
     /// Returns the settings in force.
     fn config(&self) -> Self::Config;
+
+    /// Returns the options in force, each with the place from which its value is.
+    fn settings(&self) -> Vec<Setting>;
 
     /// Changes a layer. Returns the change of the settings in force, if there is one. The instances adopt it only in
     /// [`KeyedEntry::apply_settings`].

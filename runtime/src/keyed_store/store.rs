@@ -11,7 +11,14 @@ use super::{
     entry::{KeyedEntry, SharedSettings},
     text::Text,
 };
-use crate::{ConfigChange, keying::KeyedSettings, totals::Sums};
+#[cfg(feature = "config")]
+use crate::layers::ExternalOptions;
+use crate::{
+    ConfigChange,
+    keying::KeyedSettings,
+    layers::{Layered, Setting, SettingSource},
+    totals::Sums,
+};
 
 /// The instances of one name, one per key, and the settings that they share. Nothing is allocated before the first key.
 #[derive(Debug)]
@@ -128,13 +135,24 @@ impl<V: KeyedEntry> KeyedStore<V> {
     }
 
     /// The shared settings; `None` before the first key.
-    pub(crate) fn settings(&self) -> Option<&V::Settings> {
+    pub(crate) fn shared_settings(&self) -> Option<&V::Settings> {
         self.created.get().map(|created| &*created.settings)
     }
 
     /// Returns the settings in force.
     pub(crate) fn config(&self) -> Config<V> {
         self.created.get().map_or(self.declared, |created| created.settings.config())
+    }
+
+    /// Returns the options in force, each with the place from which its value is, and the maximum number of keys.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let declared = || Layered::new(self.declared).settings();
+        let mut settings = self.shared_settings().map_or_else(declared, SharedSettings::settings);
+        if !settings.is_empty() {
+            let max_keys = self.max_keys.to_string();
+            settings.push(Setting { option: "max_keys", value: max_keys, source: SettingSource::Code });
+        }
+        settings
     }
 
     /// Replaces the live layer of the settings, or removes it with `None`, and makes all instances adopt the settings in force. Returns the
@@ -145,13 +163,13 @@ impl<V: KeyedEntry> KeyedStore<V> {
         change
     }
 
-    /// Replaces the settings from a file and the environment. The caller must then call [`apply_settings`](Self::apply_settings).
+    /// Replaces the settings from a file and the environment, which set these `options`. The caller must then call [`apply_settings`](Self::apply_settings).
     #[cfg(feature = "config")]
-    pub(crate) fn set_external(&self, external: Option<Config<V>>) -> Option<ConfigChange> {
+    pub(crate) fn set_external(&self, external: Option<Config<V>>, options: ExternalOptions) -> Option<ConfigChange> {
         if external.is_none() && self.created.get().is_none() {
             return None;
         }
-        self.created().settings.update(|layers| layers.set_external(external))
+        self.created().settings.update(|layers| layers.set_external(external, options))
     }
 
     /// Makes all instances adopt the settings in force.

@@ -12,6 +12,7 @@ use crate::{
     by_address::ByAddress,
     checked::{Checked, InvalidSetting, valid},
     errors::{PolicyConfig, PolicyTerms},
+    layers::{ConfigOptions, DurationText, OptionText, VisitOption, write_options},
 };
 
 /// The settings of a rate limit: the number of calls per period, and what happens to calls above it.
@@ -251,18 +252,21 @@ impl PolicyConfig for RateLimitConfig {
 
 impl fmt::Display for RateLimitConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_options(self, f)
+    }
+}
+
+impl ConfigOptions for RateLimitConfig {
+    fn visit_options(&self, visit: &mut VisitOption<'_>) -> fmt::Result {
         let Self { limit, per, max_wait, algorithm, burst, store } = self;
-        write!(f, "limit = {limit}, per = {per:?}")?;
-        if let Some(max_wait) = max_wait {
-            write!(f, ", max_wait = {max_wait:?}")?;
-        }
-        if *algorithm == Algorithm::Gcra {
-            f.write_str(", algorithm = gcra")?;
-        }
-        if let Some(burst) = burst {
-            write!(f, ", burst = {burst}")?;
-        }
-        store.map_or(Ok(()), |ByAddress(store)| write!(f, ", store = {store:?}"))
+        let is_gcra = *algorithm == Algorithm::Gcra;
+        let store = store.as_ref().map(|ByAddress(store)| fmt::from_fn(move |f| write!(f, "{store:?}")));
+        visit("limit", OptionText::Value(limit))?;
+        visit("per", OptionText::Value(&DurationText(*per)))?;
+        visit("max_wait", OptionText::if_any(&max_wait.map(DurationText)))?;
+        visit("algorithm", OptionText::unless(!is_gcra, if is_gcra { &"gcra" } else { &"sliding_window" }))?;
+        visit("burst", OptionText::unless(burst.is_none(), &self.get_burst()).if_used(is_gcra))?;
+        visit("store", OptionText::if_any(&store).if_used(store.is_some()))
     }
 }
 

@@ -9,8 +9,6 @@ use std::{
 };
 
 use super::{KeyedRateLimitSnapshot, RateLimit, RateLimitConfig, limiter::Limiter, settings::RateLimitSettings};
-#[cfg(feature = "config")]
-use crate::registry::PolicySettings;
 use crate::{
     ConfigChange, ConfigLayer, InvalidSetting, RateLimited,
     checked::valid,
@@ -18,9 +16,11 @@ use crate::{
     events::{self, Event},
     keyed_store::{EvictionClass, KeyedEntry, KeyedStore, SharedSettings, StoreTotals, key::Key, top_by},
     keying::{Keyed, KeyedSettings},
-    layers::Layered,
+    layers::{Layered, Setting},
     totals::{Count, Sums},
 };
+#[cfg(feature = "config")]
+use crate::{layers::ExternalOptions, registry::PolicySettings};
 
 /// One of the limits of a [`KeyedRateLimits`]: a [`RateLimit`] that shares its settings with those of the other keys.
 pub type KeyedRateLimit = RateLimit<Keyed>;
@@ -167,7 +167,7 @@ impl KeyedRateLimits {
     /// Returns the limits that get a metric series of their own: those with rejections that still count calls or have waiters.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn with_series(&self, keys: usize) -> Vec<Arc<KeyedRateLimit>> {
-        let is_in_use = |limit: &KeyedRateLimit| limit.limiter.usage(limit.settings()) != (0, 0);
+        let is_in_use = |limit: &KeyedRateLimit| limit.limiter.usage(limit.own_settings()) != (0, 0);
         let candidates = self.iter().filter(|limit| limit.rejections() > 0 && is_in_use(limit)).collect();
         self.store.with_series(candidates, keys, KeyedRateLimit::rejections)
     }
@@ -192,6 +192,12 @@ impl KeyedRateLimits {
     #[must_use]
     pub fn config(&self) -> Option<RateLimitConfig> {
         self.store.config()
+    }
+
+    /// Returns the options in force, as [`RateLimit::settings`](crate::RateLimit::settings) does for one limit, and `max_keys`.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        self.store.settings()
     }
 
     /// Changes the settings of all keys, as [`RateLimit::reconfigure`] does for one limit.
@@ -263,8 +269,8 @@ impl KeyedAcquire {
 
 #[cfg(feature = "config")]
 impl PolicySettings for KeyedRateLimits {
-    fn set_external(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.store.set_external(config.map(Some))
+    fn set_external(&self, config: Option<RateLimitConfig>, options: ExternalOptions) -> Option<ConfigChange> {
+        self.store.set_external(config.map(Some), options)
     }
 
     fn apply_settings(&self) {
@@ -295,7 +301,7 @@ impl KeyedRateLimit {
     /// [`acquire`](Self::acquire) has to decide, or another thread is deciding.
     #[inline]
     fn try_acquire_at_once(&self, permits: u32) -> bool {
-        permits == 1 && self.limiter.try_acquire_at_once(self.settings())
+        permits == 1 && self.limiter.try_acquire_at_once(self.own_settings())
     }
 
     fn rejections(&self) -> u64 {
@@ -303,7 +309,7 @@ impl KeyedRateLimit {
     }
 
     fn is_reached(&self) -> bool {
-        let (in_window, waiting) = self.limiter.usage(self.settings());
+        let (in_window, waiting) = self.limiter.usage(self.own_settings());
         self.config().is_some_and(|config| in_window + waiting >= config.get_burst() as usize)
     }
 }
@@ -319,7 +325,7 @@ impl KeyedEntry for KeyedRateLimit {
         Self { limiter, settings }
     }
 
-    fn settings(&self) -> &KeyedSettings<RateLimitSettings> {
+    fn keyed_settings(&self) -> &KeyedSettings<RateLimitSettings> {
         &self.settings
     }
 
@@ -356,6 +362,10 @@ impl SharedSettings for RateLimitSettings {
 
     fn config(&self) -> Option<RateLimitConfig> {
         self.config()
+    }
+
+    fn settings(&self) -> Vec<Setting> {
+        self.settings()
     }
 
     fn update(&self, layer: impl FnOnce(&mut Layered<Option<RateLimitConfig>>)) -> Option<ConfigChange> {

@@ -10,6 +10,7 @@ use super::{RateLimit, RateLimitConfig};
 use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
+    layers::ExternalOptions,
     registry::{Configurable, PolicySettings, configurables},
 };
 use crate::{
@@ -135,8 +136,8 @@ impl Policy for KeyedRateLimits {
 
 #[cfg(feature = "config")]
 impl PolicySettings for RateLimit {
-    fn set_external(&self, config: Option<RateLimitConfig>) -> Option<ConfigChange> {
-        self.settings.update(|layers| layers.set_external(config.map(Some)))
+    fn set_external(&self, config: Option<RateLimitConfig>, options: ExternalOptions) -> Option<ConfigChange> {
+        self.settings.update(|layers| layers.set_external(config.map(Some), options))
     }
 
     fn apply_settings(&self) {

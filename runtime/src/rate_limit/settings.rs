@@ -4,7 +4,12 @@ use std::sync::{
 };
 
 use super::{Algorithm, RateLimitConfig, counter::Limit};
-use crate::{ConfigChange, clock::micros, errors::PolicyConfig, layers::Layered};
+use crate::{
+    ConfigChange,
+    clock::micros,
+    errors::PolicyConfig,
+    layers::{Layered, Setting},
+};
 
 /// The name and the layered settings of a rate limit; the limits of all keys of a name share them.
 #[derive(Debug)]
@@ -46,6 +51,12 @@ impl RateLimitSettings {
     /// Returns the settings in force.
     pub(super) fn config(&self) -> Option<RateLimitConfig> {
         self.layers().in_force()
+    }
+
+    /// Returns the options in force, each with the place from which its value is.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        let layers = *self.layers();
+        layers.settings()
     }
 
     /// Returns the settings that the code declares.

@@ -5,6 +5,7 @@ use crate::{BlindSpot, ConfigConflict};
 use crate::{
     ConfigChange,
     errors::{PolicyConfig, PolicyTerms},
+    layers::ExternalOptions,
     settings::{Issues, Section},
 };
 
@@ -69,8 +70,8 @@ pub(crate) trait MergeSection: PolicyConfig {
 /// A [`Policy`] whose settings can be replaced by external settings.
 #[cfg(feature = "config")]
 pub(crate) trait PolicySettings: Policy<Config: MergeSection> {
-    /// Replaces the settings of the external layers, as [`Configurable::replace`] does.
-    fn set_external(&self, config: Option<Self::Config>) -> Option<ConfigChange>;
+    /// Replaces the settings of the external layers, which set these `options`, as [`Configurable::replace`] does.
+    fn set_external(&self, config: Option<Self::Config>, options: ExternalOptions) -> Option<ConfigChange>;
 
     /// Evaluates the existing counts under the settings in force, as [`Configurable::apply`] does.
     fn apply_settings(&self);
@@ -79,7 +80,10 @@ pub(crate) trait PolicySettings: Policy<Config: MergeSection> {
 /// Returns all policies of a kind as [`Configurable`]s.
 #[cfg(feature = "config")]
 pub(crate) fn configurables<P: PolicySettings>() -> impl Iterator<Item = Box<dyn Configurable>> {
-    P::registry().all().into_iter().map(|policy| Box::new(Merged { policy, config: None }) as _)
+    P::registry()
+        .all()
+        .into_iter()
+        .map(|policy| Box::new(Merged { policy, config: None, options: ExternalOptions::new() }) as _)
 }
 
 /// A policy with the merged settings of the external layers, which are `None` if these layers have no settings for it.
@@ -87,6 +91,8 @@ pub(crate) fn configurables<P: PolicySettings>() -> impl Iterator<Item = Box<dyn
 struct Merged<P: PolicySettings> {
     policy: &'static P,
     config: Option<P::Config>,
+    /// The options that these layers have set.
+    options: ExternalOptions,
 }
 
 #[cfg(feature = "config")]
@@ -96,14 +102,22 @@ impl<P: PolicySettings> Configurable for Merged<P> {
     }
 
     fn merge(&mut self, sections: &[&Section], issues: &mut Issues) {
-        if !sections.is_empty() {
-            let declared = self.policy.declared();
-            self.config = sections.iter().fold(declared, |below, section| P::Config::merge(below, section, issues));
+        if sections.is_empty() {
+            return;
         }
+        let mut config = self.policy.declared();
+        for section in sections {
+            let merged = P::Config::merge(config, section, issues);
+            if let Some(merged) = &merged {
+                section.add_options_to(&mut self.options, config.as_ref(), merged);
+            }
+            config = merged;
+        }
+        self.config = config;
     }
 
     fn replace(&self) -> Option<ConfigChange> {
-        self.policy.set_external(self.config)
+        self.policy.set_external(self.config, self.options)
     }
 
     fn apply(&self) {

@@ -3,7 +3,11 @@
 use std::{fmt, time::Duration};
 
 use super::{DEFAULT_MAX_RETRY_AFTER, Jitter, Nested, RetryBudget, RetryContext, RetryPolicy, Schedule};
-use crate::{by_address::ByAddress, random};
+use crate::{
+    by_address::ByAddress,
+    layers::{ConfigOptions, DurationText, OptionText, VisitOption, write_options},
+    random,
+};
 
 impl RetryPolicy {
     /// Returns the delays before the retries, to inspect a schedule. Jitter, hints and time limits are not applied. An unlimited policy has
@@ -94,15 +98,18 @@ impl RetryPolicy {
 /// A `max_retry_after` is included if it is not the default.
 impl fmt::Display for RetryPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.max_attempts {
-            0 => f.write_str("max_attempts = unlimited")?,
-            attempts => write!(f, "max_attempts = {attempts}")?,
-        }
-        write!(f, ", backoff = {}, jitter = {}", self.schedule, self.jitter)?;
-        self.max_elapsed.map_or(Ok(()), |limit| write!(f, ", max_elapsed = {limit:?}"))?;
-        if self.max_retry_after != DEFAULT_MAX_RETRY_AFTER {
-            write!(f, ", max_retry_after = {:?}", self.max_retry_after)?;
-        }
-        Ok(())
+        write_options(self, f)
+    }
+}
+
+impl ConfigOptions for RetryPolicy {
+    fn visit_options(&self, visit: &mut VisitOption<'_>) -> fmt::Result {
+        let Self { max_attempts, schedule, jitter, max_elapsed, max_retry_after, .. } = self;
+        let has_default = *max_retry_after == DEFAULT_MAX_RETRY_AFTER;
+        visit("max_attempts", OptionText::Value(if *max_attempts == 0 { &"unlimited" } else { max_attempts }))?;
+        visit("backoff", OptionText::Value(schedule))?;
+        visit("jitter", OptionText::Value(jitter))?;
+        visit("max_elapsed", OptionText::if_any(&max_elapsed.map(DurationText)))?;
+        visit("max_retry_after", OptionText::unless(has_default, &DurationText(*max_retry_after)))
     }
 }

@@ -9,6 +9,7 @@ use super::{listed, named_policy::NamedPolicy, statistics::RetrySnapshot};
 use crate::{
     ConfigChange,
     errors::PolicyTerms,
+    layers::ExternalOptions,
     registry::Configurable,
     settings::{Issues, Section},
 };
@@ -41,7 +42,13 @@ pub fn retries() -> Vec<RetrySnapshot> {
     let mut by_name = BTreeMap::new();
     for policy in POLICIES.iter().copied().chain(listed::all()).map(NamedPolicy::isolated) {
         let name = policy.name();
-        policy.statistics().add_to(by_name.entry(name).or_insert_with(|| RetrySnapshot::empty(name)));
+        let snapshot: &mut RetrySnapshot = by_name.entry(name).or_insert_with(|| RetrySnapshot::empty(name));
+        policy.statistics().add_to(snapshot);
+        for setting in policy.settings() {
+            if !snapshot.settings.contains(&setting) {
+                snapshot.settings.push(setting);
+            }
+        }
     }
     by_name.into_values().collect()
 }
@@ -71,7 +78,10 @@ impl Capability for Retries {
     #[cfg(feature = "config")]
     fn configurables(&self) -> Vec<Box<dyn Configurable>> {
         let policies = POLICIES.iter().copied().chain(listed::registered());
-        policies.map(NamedPolicy::isolated).map(|policy| Box::new(Merged { policy, config: None }) as _).collect()
+        policies
+            .map(NamedPolicy::isolated)
+            .map(|policy| Box::new(Merged { policy, config: None, options: ExternalOptions::new() }) as _)
+            .collect()
     }
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
@@ -85,6 +95,8 @@ impl Capability for Retries {
 struct Merged {
     policy: &'static NamedPolicy,
     config: Option<RetryPolicy>,
+    /// The options that these settings have set.
+    options: ExternalOptions,
 }
 
 #[cfg(feature = "config")]
@@ -94,14 +106,20 @@ impl Configurable for Merged {
     }
 
     fn merge(&mut self, sections: &[&Section], issues: &mut Issues) {
-        if !sections.is_empty() {
-            let declared = self.policy.declared();
-            self.config = Some(sections.iter().fold(declared, |below, section| below.merge(section, issues)));
+        if sections.is_empty() {
+            return;
         }
+        let mut policy = self.policy.declared();
+        for section in sections {
+            let merged = policy.merge(section, issues);
+            section.add_options_to(&mut self.options, Some(&policy), &merged);
+            policy = merged;
+        }
+        self.config = Some(policy);
     }
 
     fn replace(&self) -> Option<ConfigChange> {
-        let has_changed = self.policy.replace(self.config);
+        let has_changed = self.policy.replace(self.config, self.options);
         has_changed.then(|| ConfigChange::new(TERMS.table, self.policy.name(), self.policy.current()))
     }
 

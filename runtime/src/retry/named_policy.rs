@@ -1,11 +1,21 @@
 //! Named policies, which settings from a file or the environment can replace.
 
+#[cfg(feature = "config")]
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use once_cell::race::OnceBox;
 
 use super::{RetryPolicy, statistics::Statistics};
-use crate::{by_address::ByAddress, isolation::isolated};
+#[cfg(feature = "config")]
+use crate::layers::ExternalOptions;
+#[cfg(not(feature = "config"))]
+use crate::layers::SettingSource;
+use crate::{
+    by_address::ByAddress,
+    isolation::isolated,
+    layers::{Setting, settings},
+};
 
 /// The policy of a `#[retry(name = "...")]`, or another policy with a name, which can be replaced while calls use it.
 ///
@@ -18,6 +28,9 @@ pub struct NamedPolicy {
     statistics: &'static Statistics,
     /// The number of the current policy; 0 is the declared one.
     current: AtomicUsize,
+    /// The options that the file and the environment have set, as the bits of an [`ExternalOptions`].
+    #[cfg(feature = "config")]
+    external_options: AtomicU64,
     /// All replacements by number, starting at 1. Row `r` has the `2^r` numbers from `2^r` on, so that entries never move.
     replacements: [OnceBox<Vec<OnceBox<RetryPolicy>>>; ROWS],
 }
@@ -32,7 +45,15 @@ impl NamedPolicy {
         policy.statistics = Some(ByAddress(statistics));
         policy.is_listed = false;
         let replacements = [const { OnceBox::new() }; ROWS];
-        Self { name, declared: policy, statistics, current: AtomicUsize::new(0), replacements }
+        Self {
+            name,
+            declared: policy,
+            statistics,
+            current: AtomicUsize::new(0),
+            #[cfg(feature = "config")]
+            external_options: AtomicU64::new(0),
+            replacements,
+        }
     }
 
     /// Returns the current policy.
@@ -77,10 +98,24 @@ impl NamedPolicy {
         self.declared
     }
 
-    /// Sets the current policy; `None` restores the declared one. Returns true if the policy has changed. Must not be called by two threads
-    /// at the same time.
+    /// The options of the current policy, each with the place from which its value is.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        #[cfg(feature = "config")]
+        // ORDERING: Relaxed: at the moment of a change, an option may be listed with the source that it has after it.
+        let options = ExternalOptions::from_bits(self.external_options.load(Ordering::Relaxed));
+        #[cfg(feature = "config")]
+        let source = |index| options.source(index);
+        #[cfg(not(feature = "config"))]
+        let source = |_| SettingSource::Code;
+        settings(self.replaced(), source)
+    }
+
+    /// Sets the current policy, with the options that the file and the environment have set; `None` restores the declared one. Returns true if
+    /// the policy has changed. Must not be called by two threads at the same time.
     #[cfg(feature = "config")]
-    pub(crate) fn replace(&self, policy: Option<RetryPolicy>) -> bool {
+    pub(crate) fn replace(&self, policy: Option<RetryPolicy>, options: ExternalOptions) -> bool {
+        // ORDERING: Relaxed, as above.
+        self.external_options.store(options.bits(), Ordering::Relaxed);
         let policy = policy.unwrap_or(self.declared);
         if *self.replaced() == policy {
             return false;
@@ -128,16 +163,16 @@ mod tests {
         let stored = || (1..).map_while(|number| named.numbered(number)).count();
         for round in 0..20_000 {
             let policy = named.declared().max_attempts(4 + round % 7);
-            assert!(named.replace(Some(policy)));
-            assert!(!named.replace(Some(policy)));
+            assert!(named.replace(Some(policy), ExternalOptions::new()));
+            assert!(!named.replace(Some(policy), ExternalOptions::new()));
             assert_eq!(*named.replaced(), policy);
-            assert!(named.replace(None));
+            assert!(named.replace(None, ExternalOptions::new()));
             assert_eq!(*named.replaced(), named.declared());
         }
         assert_eq!(stored(), 7);
         for attempts in 1..=100 {
             let policy = named.declared().max_attempts(attempts);
-            named.replace(Some(policy));
+            named.replace(Some(policy), ExternalOptions::new());
             assert_eq!(*named.replaced(), policy);
         }
         assert_eq!(stored(), 99, "all but the declared one");

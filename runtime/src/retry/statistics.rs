@@ -11,6 +11,7 @@ use crate::{
     clock::micros,
     durations::{DurationCells, Ended},
     escape::escaped,
+    layers::Setting,
     totals::{Count, Totals},
 };
 
@@ -59,6 +60,9 @@ pub struct RetrySnapshot {
     pub delayed: Duration,
     /// The durations of the [`attempts`](Self::attempts), by outcome. An attempt that panicked is a failure.
     pub attempt_durations: Durations,
+    /// The options in force of the policy, each with the place from which its value is. If functions with this name have different policies,
+    /// an option is listed once for each of its values.
+    pub settings: Vec<Setting>,
 }
 
 /// The upper bounds of the buckets in which delays are counted. The last bucket has no bound.
@@ -95,6 +99,7 @@ impl RetrySnapshot {
             delays: [0; BUCKETS],
             delayed: Duration::ZERO,
             attempt_durations: Durations::new(),
+            settings: Vec::new(),
         }
     }
 

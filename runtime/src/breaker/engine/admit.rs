@@ -83,7 +83,7 @@ impl BreakerRef<'_> {
             Err((circuit, rejection)) => {
                 let (reason, wait) = reason_and_wait(circuit, rejection);
                 if parameters.observe_only {
-                    self.count_rejection(reason, now);
+                    self.engine.history().record_observed_rejection(now, reason);
                     return Ok(Admission::OBSERVED);
                 }
                 let operator_reason =
@@ -91,12 +91,6 @@ impl BreakerRef<'_> {
                 Err(self.reject(reason, wait, operator_reason, now))
             }
         }
-    }
-
-    #[inline]
-    fn count_rejection(self, reason: PackedReason, now: Moment) {
-        self.engine.totals.add(Count::Rejection);
-        self.engine.history().record_rejection(now, reason);
     }
 
     /// Rejects a call: counts the rejection, emits its event and returns the error for the caller.
@@ -112,7 +106,8 @@ impl BreakerRef<'_> {
         let changed_at = self.engine.changed_at();
         let elapsed = OptMicros::new((changed_at != 0).then(|| now.as_micros().saturating_sub(changed_at)));
         let wait = OptMicros::new(wait);
-        self.count_rejection(reason, now);
+        self.engine.totals.add(Count::Rejection);
+        self.engine.history().record_rejection(now, reason);
         events::emit(|| self.event(reason, wait, operator_reason.clone(), elapsed));
         // Built last, directly in the return slot; the event has its own copy.
         self.rejection(reason, wait, operator_reason, elapsed, RejectionTrace::begin(wait))

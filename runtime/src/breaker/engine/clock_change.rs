@@ -51,6 +51,7 @@ impl BreakerRef<'_> {
         engine.stamp_clock(now);
         // ORDERING: Relaxed: all writes are under the same lock.
         engine.history().changed_at.fetch_min(now.as_micros(), Ordering::Relaxed);
+        engine.history().details().rebase(now);
         engine.circuit.step(&LockHeld, |circuit| {
             let rebased = circuit.rebase(now, ahead);
             (rebased != circuit).then_some(rebased)

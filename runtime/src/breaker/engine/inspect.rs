@@ -7,12 +7,13 @@ use std::{
 
 use super::BreakerRef;
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-use crate::breaker::history::Tally;
+use crate::breaker::history::{History, Tally};
 use crate::{
     BreakerState, OpenReason,
     breaker::{
-        HistoryEntry, Snapshot, SnapshotConfig,
-        history::{History, Spent, before},
+        HistoryEntry, Outage, Snapshot, SnapshotConfig,
+        history::{Details, Spent, before},
+        outage::StoredOutage,
         parameters::RatePolicy,
         snapshot::{LastFailure, WindowSnapshot},
         state::{Circuit, State},
@@ -74,19 +75,23 @@ impl BreakerRef<'_> {
         let parameters = self.parameters();
         loop {
             let now = clock::now();
-            let (circuit, transitions, changed_at, operator_reason, failure) = {
+            let (circuit, transitions, changed_at, details) = {
                 // The lock excludes transitions, so that everything that the last one published is visible.
                 let _lock = events::queue();
                 let (circuit, engine) = (self.rebased_circuit(now), self.engine);
-                // ORDERING: Relaxed: all writes are under the same lock.
-                let transitions = engine.history.get().map_or(0, |history| history.transitions.load(Ordering::Relaxed));
-                let failure = engine.history.get().and_then(History::last_failure);
-                (circuit, transitions, engine.changed_at(), engine.operator_reason(circuit.word().epoch()), failure)
+                match engine.history.get() {
+                    // ORDERING: Relaxed: all writes are under the same lock.
+                    Some(history) => {
+                        let transitions = history.transitions.load(Ordering::Relaxed);
+                        (circuit, transitions, engine.changed_at(), history.details().clone())
+                    }
+                    None => (circuit, 0, 0, Details::default()),
+                }
             };
             let word = circuit.word();
             let window = parameters.policy.rates().map(|rates| self.window(rates, word));
             let consecutive_failures = if parameters.policy.threshold().is_some() { word.failures() } else { 0 };
-            let (sums, survey) = (self.engine.totals.sums(), self.survey());
+            let (sums, survey) = (self.engine.sums(), self.survey());
             if self.engine.circuit.word().epoch() != word.epoch() {
                 continue;
             }
@@ -95,12 +100,20 @@ impl BreakerRef<'_> {
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
             let wall = SystemTime::now();
             let (key, overflow) = key::parts(self.engine.key());
+            // An override that has expired is no longer the reason for the state.
+            let is_override = matches!(word.state(), BreakerState::ForcedOpen | BreakerState::Disabled);
+            let has_expired = is_override && state != word.state();
+            let operator_reason = if has_expired { None } else { details.operator_reason(word.epoch()) };
+            let outage = details.outage.map(|outage| outage_at(outage, circuit, now, wall));
+            let failure = details.failure;
+            let last_failure = failure.map(|(text, at)| LastFailure { text, at: before(wall, now.since(at)) });
             return Snapshot {
                 name: self.settings.name,
                 key,
                 overflow,
                 state,
                 entered: word.state(),
+                admitted_share: circuit.admitted_share(&parameters, now),
                 consecutive_failures,
                 window,
                 trial_successes: u32::from(word.trial_successes()),
@@ -110,6 +123,7 @@ impl BreakerRef<'_> {
                 ignored: sums.get(Count::Ignored),
                 cancelled: sums.get(Count::Cancelled),
                 rejections: sums.get(Count::Rejection),
+                observed_rejections: sums.observed_rejections(),
                 hung: self.hung(),
                 in_flight: survey.map(|survey| survey.in_flight),
                 durations: if self.engine.key().is_none() { self.settings.durations() } else { None },
@@ -121,7 +135,8 @@ impl BreakerRef<'_> {
                 open_reason: open_reason(circuit, state),
                 failed_recoveries: u32::from(circuit.failed_recoveries()),
                 operator_reason,
-                last_failure: failure.map(|(text, at)| LastFailure { text, at: before(wall, now.since(at)) }),
+                outage,
+                last_failure,
                 config: SnapshotConfig::new(&parameters),
             };
         }
@@ -140,6 +155,13 @@ impl BreakerRef<'_> {
         };
         WindowSnapshot { calls: counts.calls, failures: counts.failed, slow: counts.slow }
     }
+}
+
+/// The outage of `circuit`, as a snapshot at `now` contains it.
+fn outage_at(stored: StoredOutage, circuit: Circuit, now: Moment, wall: SystemTime) -> Outage {
+    let (lasted, failed_recoveries) = (now.since(stored.since), stored.failed_recoveries(circuit));
+    let StoredOutage { reason, error, .. } = stored;
+    Outage { since: before(wall, lasted), reason, failed_recoveries, error, lasted }
 }
 
 /// Returns true if the stored state is open or forced open, even if it has expired.

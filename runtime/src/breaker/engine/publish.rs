@@ -4,12 +4,14 @@ use std::sync::{Arc, atomic::Ordering};
 
 use super::{BreakerRef, Failure};
 use crate::{
-    BreakerState, OpenReason,
+    BreakerState,
     breaker::{
         HistoryEvent,
+        history::Details,
+        outage::{StoredOutage, opening_reason},
         state::{Circuit, atomic::TransitionObserver},
     },
-    clock,
+    clock::{self, Moment},
     error_text::error_text,
     events::{self, Event},
     keyed_store::key,
@@ -34,35 +36,27 @@ impl TransitionObserver for Publisher<'_, '_> {
         let is_opening = after == BreakerState::Open && before != after;
         let error = if is_opening { self.failure.and_then(error_text) } else { None };
         let mut queue = events::queue();
-        if !swap() {
+        if before == after {
+            return self.change_epoch(from, to, swap);
+        }
+        let (history, now) = (engine.history(), clock::now());
+        let spent = self.breaker.spent(from, now);
+        let text = (is_opening || after == BreakerState::ForcedOpen).then_some(error.as_ref());
+        let describe = |details: &mut Details| {
+            details.set_operator_reason(to.word().epoch(), self.operator_reason);
+            if let Some(text) = text {
+                details.failure = text.map(|text| (text.clone(), now));
+            }
+            details.outage = StoredOutage::after(details.outage.take(), from, to, now, error.as_ref());
+        };
+        if !history.change_details(now, text, describe, swap) {
             return false;
         }
-        if from.word().epoch() == to.word().epoch() {
-            return true;
-        }
-        engine.set_operator_reason(to.word().epoch(), self.operator_reason);
-        let now = clock::now();
-        // The trial calls of an earlier round are still counted.
-        if let (true, Some(in_flight)) = (before != after || after != BreakerState::HalfOpen, engine.in_flight.get()) {
-            in_flight.forget(now.as_micros());
-        }
-        if before == after {
-            return true;
-        }
-        let spent = self.breaker.spent(from, now);
-        let history = engine.history();
-        // ORDERING: Relaxed: read under the same lock, or by a rejection, which only reports it.
-        history.changed_at.store(now.as_micros(), Ordering::Relaxed);
+        self.forget_in_flight(now);
         engine.stamp_clock(now);
+        // ORDERING: Relaxed: read under the same lock.
         history.transitions.fetch_add(1, Ordering::Relaxed);
-        if is_opening || after == BreakerState::ForcedOpen {
-            history.set_failure(error.clone(), now);
-        }
-        let reason = match after {
-            BreakerState::Open => Some(to.reason().reason()),
-            BreakerState::ForcedOpen => Some(OpenReason::Forced),
-            _ => None,
-        };
+        let reason = opening_reason(to);
         let operator_reason = self.operator_reason.cloned();
         let (key, overflow) = key::parts(engine.key());
         let event = || Event::StateChanged {
@@ -98,6 +92,31 @@ impl TransitionObserver for Publisher<'_, '_> {
     fn prepare(&self, to: Circuit) {
         if let (BreakerState::Closed, Some(window)) = (to.word().state(), self.breaker.engine.window.get()) {
             window.reset(to.word().epoch());
+        }
+    }
+}
+
+impl Publisher<'_, '_> {
+    /// Makes a change within a state. The caller holds the lock of transitions.
+    fn change_epoch(&self, from: Circuit, to: Circuit, swap: &mut dyn FnMut() -> bool) -> bool {
+        if !swap() {
+            return false;
+        }
+        let (epoch, is_new) = (to.word().epoch(), from.word().epoch() != to.word().epoch());
+        if is_new {
+            self.breaker.engine.set_operator_reason(epoch, self.operator_reason);
+            // The trial calls of an earlier round are still counted.
+            if to.word().state() != BreakerState::HalfOpen {
+                self.forget_in_flight(clock::now());
+            }
+        }
+        true
+    }
+
+    /// Stops to count the calls of earlier epochs as in flight.
+    fn forget_in_flight(&self, now: Moment) {
+        if let Some(in_flight) = self.breaker.engine.in_flight.get() {
+            in_flight.forget(now.as_micros());
         }
     }
 }

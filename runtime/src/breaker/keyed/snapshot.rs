@@ -53,6 +53,8 @@ pub struct KeyedSnapshot {
     pub cancelled: u64,
     /// The number of calls that were rejected.
     pub rejections: u64,
+    /// The number of calls that would have been rejected without [`observe_only`](crate::BreakerConfig::observe_only).
+    pub observed_rejections: u64,
     /// The durations of the calls of all keys, if they are recorded.
     pub durations: Option<Durations>,
 }
@@ -78,6 +80,7 @@ impl KeyedSnapshot {
             ignored: sums.get(Count::Ignored),
             cancelled: sums.get(Count::Cancelled),
             rejections: sums.get(Count::Rejection),
+            observed_rejections: sums.observed_rejections(),
             durations,
         };
         for state in states {
@@ -106,6 +109,10 @@ impl fmt::Display for KeyedSnapshot {
         write!(
             f,
             "{successes} succeeded, {failures} failed, {ignored} ignored, {cancelled} cancelled, {rejections} rejected"
-        )
+        )?;
+        match self.observed_rejections {
+            0 => Ok(()),
+            observed => write!(f, ", {observed} not rejected because it only observes"),
+        }
     }
 }

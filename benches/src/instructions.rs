@@ -40,6 +40,8 @@ pub fn guarded() -> Vec<Contestant> {
         Contestant::new(Role::Ours, "#[retry], async", ours::RETRY, ours::retried_async),
         Contestant::new(Role::Ours, "stack", ours::BREAKER, ours::stack),
         Contestant::new(Role::Ours, "stack, async", ours::BREAKER, ours::stack_async),
+        Contestant::new(Role::Ours, "fallback over a breaker", ours::BREAKER, ours::with_fallback),
+        Contestant::new(Role::Ours, "fallback over a breaker, async", ours::BREAKER, ours::with_fallback_async),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::{cell::Cell, time::Duration};
 
 use steadfast::{
-    BreakerConfig, CircuitBreaker, RetryPolicy, Schedule, Window, breaker, circuit_breaker, register, retry,
+    BreakerConfig, CircuitBreaker, RetryPolicy, Schedule, Window, breaker, circuit_breaker, fallback, register, retry,
 };
 
 use crate::work::{Error, add, add_at_second_try, wait};
@@ -330,6 +330,34 @@ async fn stack_async_fn(number: u64) -> Result<u64, Error> {
 #[inline(never)]
 pub fn stack_async(number: u64) -> Result<u64, Error> {
     wait(stack_async_fn(number))
+}
+
+/// A fallback above a breaker.
+///
+/// # Errors
+///
+/// Never: the fallback succeeds.
+#[inline(never)]
+#[fallback(|_error| Ok(0))]
+#[circuit_breaker(name = "fallback", recovery_timeout = 1h)]
+pub fn with_fallback(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+#[fallback(|_error| Ok(0))]
+#[circuit_breaker(name = "fallback, async", recovery_timeout = 1h)]
+async fn with_fallback_async_fn(number: u64) -> Result<u64, Error> {
+    add(number)
+}
+
+/// A fallback above a breaker, `async`.
+///
+/// # Errors
+///
+/// Never: the fallback succeeds.
+#[inline(never)]
+pub fn with_fallback_async(number: u64) -> Result<u64, Error> {
+    wait(with_fallback_async_fn(number))
 }
 
 /// Returns the sizes of the futures of a retry, a breaker, and both.

@@ -112,6 +112,11 @@ pub(crate) trait Layer {
         None
     }
 
+    /// The circuit breaker that the layer uses.
+    fn breaker(&self) -> Option<&Instance> {
+        None
+    }
+
     /// The arguments that are cloned although the body does not seem to move them.
     fn clones(&self) -> &[Ident] {
         &[]

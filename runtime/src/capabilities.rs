@@ -12,6 +12,15 @@ use crate::{
 pub(crate) static ALL: [&dyn Capability; 4] =
     [&breaker::Breakers, &retry::Retries, &rate_limit::RateLimits, &bulkhead::Bulkheads];
 
+/// The metrics of the capabilities whose instances have no settings that the registry knows: they are only counted.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+static WITHOUT_SETTINGS: &[fn() -> Vec<crate::telemetry::Family>] = &[
+    retry::budgets::families,
+    crate::fallback::metrics::families,
+    #[cfg(feature = "tokio")]
+    crate::timeout::metrics::families,
+];
+
 /// Checks that the declarations of each name agree, and reports policies that do not see calls that hang. Call this function when the program
 /// starts, after settings from a file or the environment have been applied.
 ///
@@ -80,5 +89,6 @@ pub fn blind_spots() -> Vec<BlindSpot> {
 /// Returns the metrics of all capabilities, in a fixed order, including families without samples.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
 pub(crate) fn families(options: &crate::telemetry::Options) -> impl Iterator<Item = crate::telemetry::Family> {
-    options.apply(ALL.iter().flat_map(|capability| capability.families(options.top_keys)))
+    let of_policies = ALL.iter().flat_map(|capability| capability.families(options.top_keys));
+    options.apply(of_policies.chain(WITHOUT_SETTINGS.iter().flat_map(|families| families())))
 }

@@ -158,7 +158,7 @@ pub use steadfast_macros::retry;
 pub use steadfast_macros::timeout;
 
 #[cfg(feature = "tokio")]
-pub use self::timeout::Timeout;
+pub use self::timeout::{Timeout, TimeoutSnapshot, timeouts};
 #[cfg(feature = "http")]
 pub use self::transient::http::retry_after;
 pub use self::{
@@ -179,7 +179,7 @@ pub use self::{
         InnerError, OpenReason, RateLimited, TimedOut, Transient, UnknownBreaker,
     },
     escape::escaped,
-    fallback::{Fallback, FallbackIf},
+    fallback::{Fallback, FallbackIf, FallbackSnapshot, fallbacks},
     keying::{Keying, Unkeyed},
     layers::{ConfigChange, ConfigLayer, Setting, SettingSource},
     rate_limit::{
@@ -187,8 +187,9 @@ pub use self::{
         rate_limit, rate_limits,
     },
     retry::{
-        Backoff, Jitter, MatchingErrors, MatchingResults, Nested, NoHook, NoStop, OnRetry, RetryBudget, RetryCall,
-        RetryContext, RetryPolicy, RetrySnapshot, RetryStop, Schedule, TransientErrors, attempt, retries,
+        Backoff, BudgetSnapshot, Jitter, MatchingErrors, MatchingResults, Nested, NoHook, NoStop, OnRetry, RetryBudget,
+        RetryCall, RetryContext, RetryPolicy, RetrySnapshot, RetryStop, Schedule, TransientErrors, attempt, retries,
+        retry_budgets,
     },
     stop::{Stop, StopSignal},
     transient::had_no_effect,
@@ -216,6 +217,7 @@ pub mod __private {
         breaker::{BREAKERS, InPlace, PanicGuard, Polled, forget, record_success},
         bulkhead::BULKHEADS,
         errors::convert_by,
+        fallback::{FALLBACKS, FallbackCall, FallbackCounts, StackBreaker},
         macro_support::*,
         rate_limit::RATE_LIMITS,
         registry::{Declared, Hang, Policy, REGISTERED, Registered},
@@ -235,6 +237,6 @@ pub mod __private {
     #[cfg(feature = "tokio")]
     pub use crate::{
         retry::attempts::{AttemptFuture, Pause},
-        timeout::within,
+        timeout::{DeclaredTimeout, TIMEOUTS, within},
     };
 }

@@ -21,6 +21,7 @@ use once_cell::sync::Lazy;
 pub(crate) use self::capability::Capability;
 #[cfg(feature = "config")]
 pub(crate) use self::capability::{Configurable, MergeSection, PolicySettings, configurables};
+pub(crate) use self::declaration::{is_of_other_doc_test, running_doc_test};
 #[cfg(feature = "keyed")]
 pub(crate) use self::resolve::sites;
 pub use self::{

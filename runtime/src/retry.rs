@@ -9,6 +9,7 @@ mod attempt;
 pub(crate) mod attempts;
 mod backoff;
 mod budget;
+pub(crate) mod budgets;
 mod call;
 mod call_options;
 pub(crate) mod error_view;
@@ -37,7 +38,8 @@ pub(crate) use self::named::Retries;
 pub use self::{
     attempt::attempt,
     backoff::{Backoff, RetryContext},
-    budget::RetryBudget,
+    budget::{BudgetSnapshot, RetryBudget},
+    budgets::retry_budgets,
     call::{MatchingErrors, MatchingResults, RetryCall, TransientErrors},
     call_options::{NoHook, NoStop, OnRetry, RetryStop},
     jitter::Jitter,

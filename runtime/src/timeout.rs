@@ -1,13 +1,23 @@
 //! Time limits for single calls.
 
 #[cfg(feature = "tokio")]
+mod listed;
+#[cfg(all(feature = "tokio", any(feature = "metrics", feature = "prometheus-client")))]
+pub(crate) mod metrics;
+#[cfg(feature = "tokio")]
+mod snapshot;
+#[cfg(feature = "tokio")]
 mod within;
 
 #[cfg(feature = "tokio")]
 use std::time::Duration;
 
 #[cfg(feature = "tokio")]
-pub use self::within::within;
+pub use self::{
+    listed::{DeclaredTimeout, TIMEOUTS, timeouts},
+    snapshot::TimeoutSnapshot,
+    within::within,
+};
 #[cfg(feature = "tokio")]
 use crate::{
     InvalidSetting, TimedOut,
@@ -39,6 +49,10 @@ pub struct Timeout {
     name: &'static str,
 }
 
+/// The name of a timeout whose name is not set.
+#[cfg(feature = "tokio")]
+const UNNAMED: &str = "unnamed";
+
 #[cfg(feature = "tokio")]
 impl Timeout {
     /// Creates a timeout.
@@ -60,7 +74,7 @@ impl Timeout {
         if limit.is_zero() {
             return Err(InvalidSetting::new("a timeout must be longer than 0: the call would end before it begins"));
         }
-        Ok(Self { limit, name: "unnamed" })
+        Ok(Self { limit, name: UNNAMED })
     }
 
     /// Creates a timeout with a limit that may be 0.
@@ -68,7 +82,8 @@ impl Timeout {
         Self { limit, name }
     }
 
-    /// Sets the name that appears in errors and events. Attributes set the path of the function, or its `name` option.
+    /// Sets the name that appears in errors and events, and under which [`timeouts`] counts the calls that timed out. Attributes set the
+    /// path of the function, or its `name` option. Without a name, calls are not counted.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = name;
@@ -95,10 +110,11 @@ impl Timeout {
         within(self, call).await?
     }
 
-    /// Emits the event of a call that has timed out, and returns its error.
+    /// Counts a call that has timed out, emits its event, and returns its error.
     #[cold]
     fn time_out(&self) -> TimedOut {
         let Self { name, limit } = *self;
+        listed::count(*self);
         events::emit(|| Event::TimedOut { function: name, limit });
         TimedOut { name, limit }
     }

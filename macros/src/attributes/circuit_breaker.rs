@@ -15,7 +15,7 @@ use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
     item::uses::{mentions, used_by},
-    syntax::{duration::text, options::Grammar},
+    syntax::{duration::text, instance::Instance, options::Grammar},
 };
 
 impl Attribute for CircuitBreaker {
@@ -47,6 +47,10 @@ impl Layer for CircuitBreaker {
 
     fn borrowed_during(&self) -> TokenStream {
         self.instance.borrowed().map(used_by).unwrap_or_default()
+    }
+
+    fn breaker(&self) -> Option<&Instance> {
+        Some(&self.instance)
     }
 
     fn reads(&self) -> Reads {

@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) returns_result: bool,
     /// The type parameters of the function.
     pub(crate) type_parameters: Vec<Ident>,
+    /// The circuit breakers of all layers that are known before the first call, each as an expression of type `StackBreaker`.
+    pub(crate) breakers: Vec<TokenStream>,
     /// The arguments that the layers use more than once.
     pub(crate) inputs: Inputs,
     /// The name that `#[async_trait]` gives to `self`.

@@ -1,8 +1,8 @@
-//! The statics that declare breakers, bulkheads, rate limits and retry policies, and list them in the registry.
+//! The statics that declare breakers, bulkheads, rate limits, retry policies, timeouts and the counts of fallbacks, and list them.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
-use syn::{Error, Expr, spanned::Spanned};
+use syn::{Error, Expr, ExprReference, Path, spanned::Spanned};
 
 use super::spans::{located_at, quote_mixed, respan};
 use crate::syntax::{instance::Instance, values::Count};
@@ -133,14 +133,16 @@ fn find(mut source: TokenStream, key: Option<&Expr>, is_weighted: bool, krate: &
     quote_spanned!(at_key=> #here::__private::Key::find_in(#source, &(#key)))
 }
 
-/// A block that declares a named retry policy and evaluates to the policy in effect, which external settings can replace.
-pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> TokenStream {
+/// A block that declares a named retry policy and evaluates to the policy in effect, which external settings can replace. The block begins
+/// with the item `listed`.
+pub(crate) fn policy(name: &Expr, policy: &TokenStream, listed: &TokenStream, krate: &TokenStream) -> TokenStream {
     if let Some(error) = self_error(policy) {
         return error;
     }
     let name = text(name);
     quote_mixed! {
         {
+            #listed
             static STATISTICS: #krate::__private::Statistics = #krate::__private::Statistics::new();
             static POLICY: #krate::__private::NamedPolicy =
                 #krate::__private::NamedPolicy::new(#name, #policy, &STATISTICS);
@@ -149,6 +151,78 @@ pub(crate) fn policy(name: &Expr, policy: &TokenStream, krate: &TokenStream) -> 
             static LISTED: &#krate::__private::NamedPolicy = &POLICY;
             POLICY.current()
         }
+    }
+}
+
+/// The item that lists the static of the user at `path`, as `register!` does.
+pub(crate) fn listed(path: &Path, krate: &TokenStream) -> TokenStream {
+    // A static of the wrong type is reported where it is used.
+    let reference = quote_spanned!(Span::call_site().located_at(path.span())=> &#path);
+    quote_mixed! {
+        #[#krate::__private::linkme::distributed_slice(#krate::__private::REGISTERED)]
+        #[linkme(crate = #krate::__private::linkme)]
+        static LISTED_STATIC: #krate::__private::Registered =
+            #krate::__private::Registered::new(#reference, ::core::module_path!());
+    }
+}
+
+/// The item that lists a timeout. `limit` is `None` if it is not a literal.
+pub(crate) fn listed_timeout(name: &TokenStream, limit: Option<TokenStream>, krate: &TokenStream) -> TokenStream {
+    let limit = option(limit);
+    quote_mixed! {
+        #[#krate::__private::linkme::distributed_slice(#krate::__private::TIMEOUTS)]
+        #[linkme(crate = #krate::__private::linkme)]
+        static LISTED: #krate::__private::DeclaredTimeout =
+            #krate::__private::DeclaredTimeout::new(#name, #limit, ::core::module_path!());
+    }
+}
+
+/// A block that declares the counts of a function with a fallback and begins a call.
+///
+/// ```text
+/// {
+///     static COUNTS: FallbackCounts = FallbackCounts::new("function", &[breakers], module_path!());
+///     #[distributed_slice(FALLBACKS)]
+///     static LISTED: &FallbackCounts = &COUNTS;
+///     COUNTS.begin()
+/// }
+/// ```
+pub(crate) fn fallback(name: &TokenStream, breakers: &[TokenStream], krate: &TokenStream) -> TokenStream {
+    quote_mixed! {
+        {
+            static COUNTS: #krate::__private::FallbackCounts =
+                #krate::__private::FallbackCounts::new(#name, &[#(#breakers),*], ::core::module_path!());
+            #[#krate::__private::linkme::distributed_slice(#krate::__private::FALLBACKS)]
+            #[linkme(crate = #krate::__private::linkme)]
+            static LISTED: &#krate::__private::FallbackCounts = &COUNTS;
+            COUNTS.begin()
+        }
+    }
+}
+
+/// A circuit breaker of the stack as an expression of type `StackBreaker`. `None` if it is known at run time only.
+pub(crate) fn stack_breaker(instance: &Instance, krate: &TokenStream) -> Option<TokenStream> {
+    match instance {
+        Instance::Named(name) if self_error(&name.to_token_stream()).is_none() => {
+            let name = text(name);
+            Some(quote_mixed!(#krate::__private::StackBreaker::Named(#name)))
+        }
+        Instance::Static(path) => {
+            let path = without_reference(path);
+            let reference = quote_spanned!(Span::call_site().located_at(path.span())=> &#path);
+            Some(quote_mixed!(#krate::__private::StackBreaker::Static(#reference)))
+        }
+        Instance::Named(_) | Instance::RunTime(_) | Instance::Missing => None,
+    }
+}
+
+/// Removes the `&` and the parentheses around a path.
+fn without_reference(path: &Expr) -> &Expr {
+    match path {
+        Expr::Reference(ExprReference { expr, .. }) => without_reference(expr),
+        Expr::Paren(paren) => without_reference(&paren.expr),
+        Expr::Group(group) => without_reference(&group.expr),
+        path => path,
     }
 }
 

@@ -8,7 +8,7 @@ use syn::ext::IdentExt as _;
 
 use crate::{
     attributes::{Layer, Position, Reads, Timeouts},
-    codegen::{context::Context, spans::quote_mixed},
+    codegen::{context::Context, registry, spans::quote_mixed},
     errors::Errors,
     item::{
         arguments::{self, Argument},
@@ -58,13 +58,16 @@ pub(super) fn compose(
     let of_layer = |index: usize| attributes[index].resolved_at(function.signature.fn_token.span);
     // An error about a body that cannot be called again names the attribute that calls it again.
     let repeating = layers.iter().rposition(|layer| layer.repeats());
+    let krate = layers
+        .iter()
+        .find_map(|layer| layer.krate())
+        .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream);
+    let breakers = layers.iter().filter_map(|layer| registry::stack_breaker(layer.breaker()?, &krate)).collect();
     let mut context = Context {
         is_async: function.is_async(),
         function: signature.ident.unraw().to_string(),
-        krate: layers
-            .iter()
-            .find_map(|layer| layer.krate())
-            .map_or_else(|| quote_mixed!(::steadfast), ToTokens::to_token_stream),
+        krate,
+        breakers,
         output: function.inner_output(),
         output_span: Span::mixed_site().located_at(function.output_span()),
         attribute: of_layer(repeating.unwrap_or_default()),

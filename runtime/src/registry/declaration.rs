@@ -1,4 +1,4 @@
-use std::panic::Location;
+use std::{env, panic::Location};
 
 use once_cell::race::OnceRef;
 
@@ -147,12 +147,8 @@ impl<P: Policy> Declared<P> {
     }
 
     /// Returns true if the declaration belongs to another doc test than the one that this process runs.
-    ///
-    /// rustdoc builds one program of all doc tests of a crate (edition 2024), in which each is a module `__doctest_N`, and runs each in a
-    /// process of its own, with `N` in an environment variable.
     pub(super) fn is_of_other_doc_test(&self, running: Option<&str>) -> bool {
-        let number = self.module.split("::").find_map(|segment| segment.strip_prefix("__doctest_"));
-        matches!((number, running), (Some(number), Some(running)) if number != running)
+        is_of_other_doc_test(self.module, running)
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -206,6 +202,20 @@ impl<P: Policy> Declared<P> {
         let config = DeclaredConfig::new(config.or(P::DEFAULT_CONFIG));
         DeclarationSite { location: self.location, config, max_keys, failure_if }
     }
+}
+
+/// Returns true if the module of this path belongs to another doc test than the [running](running_doc_test) one.
+pub(crate) fn is_of_other_doc_test(module: &str, running: Option<&str>) -> bool {
+    let number = module.split("::").find_map(|segment| segment.strip_prefix("__doctest_"));
+    matches!((number, running), (Some(number), Some(running)) if number != running)
+}
+
+/// Returns the number of the doc test that this process runs; `None` if it runs none.
+///
+/// rustdoc builds one program of all doc tests of a crate (edition 2024), in which each is a module `__doctest_N`, and runs each in a
+/// process of its own, with `N` in an environment variable.
+pub(crate) fn running_doc_test() -> Option<String> {
+    env::var("RUSTDOC_DOCTEST_RUN_NB_TEST").ok()
 }
 
 /// Reports a conflict that [`validate`](crate::validate) would have returned: panics in debug builds and emits an event in release builds.

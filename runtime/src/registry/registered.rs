@@ -11,10 +11,11 @@ pub struct Registered {
     pub(super) module: &'static str,
 }
 
-/// A type whose statics [`register!`](crate::register) lists: a circuit breaker, a rate limit, a bulkhead or a retry policy.
+/// A type whose statics [`register!`](crate::register) lists: a circuit breaker, a rate limit, a bulkhead, a retry policy, a retry budget, a
+/// timeout or a fallback.
 #[diagnostic::on_unimplemented(
     message = "a `{Self}` cannot be registered",
-    label = "not a circuit breaker, rate limit, bulkhead or retry policy"
+    label = "not a circuit breaker, rate limit, bulkhead, retry policy, retry budget, timeout or fallback"
 )]
 pub trait Registrable {
     /// Compiles only if the type can be registered.
@@ -50,7 +51,8 @@ impl fmt::Debug for Registered {
 }
 
 /// Registers a `static` circuit breaker, rate limit or bulkhead that no attribute uses, so that it can be found by its name, or a
-/// [`RetryPolicy`](crate::RetryPolicy) with a name, so that it is listed before its first call and settings from a file apply to it.
+/// [`RetryPolicy`](crate::RetryPolicy) with a name, so that it is listed before its first call and settings from a file apply to it. A
+/// [`RetryBudget`](crate::RetryBudget), a [`Timeout`](struct@crate::Timeout) or a [`Fallback`](crate::Fallback) with a name is listed, too.
 ///
 /// ```
 /// use steadfast::{BreakerConfig, CircuitBreaker};

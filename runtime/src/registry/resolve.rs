@@ -4,11 +4,11 @@
 //! declaration with settings, by file and line, an order that does not depend on the linker. Each declaration that contradicts the
 //! settings in force is a conflict.
 
-use std::{collections::BTreeMap, env, ptr};
+use std::{collections::BTreeMap, ptr};
 
 use super::{
     Entry, Policy, create_static,
-    declaration::{Declared, FailureRule, Source},
+    declaration::{Declared, FailureRule, Source, running_doc_test},
     registered::REGISTERED,
 };
 use crate::{ConfigConflict, DeclarationSite, clock};
@@ -36,7 +36,7 @@ fn by_name<P: Policy, T>(resolve: impl Fn(&[&'static Declared<P>]) -> Option<T>)
         let declared = Declared::new(source, FailureRule::Unused, registered.location).module(registered.module);
         Some(&*Box::leak(Box::new(declared)))
     });
-    let doc_test = env::var("RUSTDOC_DOCTEST_RUN_NB_TEST").ok();
+    let doc_test = running_doc_test();
     let mut declarations: Vec<_> = P::declarations().iter().copied().chain(registered).collect();
     declarations.retain(|declaration| !declaration.is_of_other_doc_test(doc_test.as_deref()));
     declarations.sort_by_key(|declaration| (declaration.name(), declaration.position()));

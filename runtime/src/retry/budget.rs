@@ -1,4 +1,7 @@
 mod account;
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+pub(super) mod metrics;
+mod snapshot;
 
 use std::{
     fmt,
@@ -9,6 +12,7 @@ use std::{
 };
 
 use self::account::{Account, Income, PERIOD};
+pub use self::snapshot::BudgetSnapshot;
 use crate::{
     checked::{Checked, InvalidSetting, valid},
     clock::{self, Moment},
@@ -60,6 +64,7 @@ use crate::{
 /// even if there are no retries. The calls between two such readings count as evenly spread over the time between them, so up to 63 calls
 /// of each thread may expire early or late. A budget allocates 4 KiB at its first call.
 pub struct RetryBudget {
+    name: Option<&'static str>,
     ratio: f64,
     reserve_per_second: u32,
     /// The number of retries in flight up to which an exhausted balance denies none.
@@ -97,6 +102,7 @@ impl RetryBudget {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            name: None,
             ratio: 0.2,
             reserve_per_second: 10,
             min_concurrency: 0,
@@ -106,6 +112,21 @@ impl RetryBudget {
             period_end: AtomicU64::new(0),
             last_check: AtomicU64::new(0),
         }
+    }
+
+    /// Sets the name under which [`retry_budgets`](crate::retry_budgets), the metrics and the dashboard list the budget. A budget without a
+    /// name is not listed.
+    ///
+    /// ```
+    /// use steadfast::RetryBudget;
+    ///
+    /// static BUDGET: RetryBudget = RetryBudget::new().name("checkout");
+    /// assert_eq!(BUDGET.get_name(), Some("checkout"));
+    /// ```
+    #[must_use]
+    pub const fn name(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
     }
 
     /// Sets the fraction of a retry that each call deposits, in steps of 10⁻¹².
@@ -155,6 +176,12 @@ impl RetryBudget {
         self
     }
 
+    /// Returns the name; `None` if it is not set.
+    #[must_use]
+    pub const fn get_name(&self) -> Option<&'static str> {
+        self.name
+    }
+
     /// Returns the fraction of a retry that each call deposits.
     #[must_use]
     pub const fn get_ratio(&self) -> f64 {
@@ -177,10 +204,7 @@ impl RetryBudget {
     /// [`min_concurrency`](Self::min_concurrency) are not included.
     #[must_use]
     pub fn balance(&self) -> u64 {
-        let (calls, now) = (self.calls(), clock::now());
-        let mut account = *self.account();
-        self.credit(&mut account, calls, now);
-        account.balance()
+        self.credited().balance()
     }
 
     /// Returns the number of retries that have been made or scheduled, those by [`min_concurrency`](Self::min_concurrency) included.
@@ -212,6 +236,29 @@ impl RetryBudget {
         let mut account = self.account();
         *account = Account::started(self.income(), self.calls(), now);
         self.publish(&account);
+    }
+
+    /// Returns the counts and the balance; `None` if the budget has no name.
+    pub(super) fn snapshot(&self) -> Option<BudgetSnapshot> {
+        let sums = self.totals.sums();
+        Some(BudgetSnapshot {
+            name: self.name?,
+            ratio: self.ratio,
+            reserve_per_second: self.reserve_per_second,
+            calls: sums.get(CALL),
+            withdrawn: sums.get(WITHDRAWN),
+            refunded: sums.get(REFUNDED),
+            denied: sums.get(DENIED),
+            balance: self.credited().exact_balance(),
+        })
+    }
+
+    /// Returns a copy of the account, credited up to now.
+    fn credited(&self) -> Account {
+        let (calls, now) = (self.calls(), clock::now());
+        let mut account = *self.account();
+        self.credit(&mut account, calls, now);
+        account
     }
 
     /// Counts a call.
@@ -337,6 +384,7 @@ impl Default for RetryBudget {
 impl fmt::Debug for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryBudget")
+            .field("name", &self.name)
             .field("ratio", &self.ratio)
             .field("reserve_per_second", &self.reserve_per_second)
             .field("min_concurrency", &self.min_concurrency)

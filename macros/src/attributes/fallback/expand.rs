@@ -13,6 +13,7 @@ use crate::{
     codegen::{
         context::{Call, Context},
         dispatch::{by_condition, error_display},
+        registry,
         spans::quote_mixed,
     },
     item::{
@@ -26,10 +27,11 @@ use crate::{
 ///
 /// ```text
 /// 'fallback: {
+///     let counted = { /* the static that counts the calls of this function */ COUNTS.begin() };
 ///     {
 ///         let outcome: R = call;
 ///         let outcome: R = match CallResult::into_result(outcome) {
-///             Ok(success) => break 'fallback CallResult::from_value(success),
+///             Ok(success) => { counted.answered(); break 'fallback CallResult::from_value(success) }
 ///             Err(error) => CallResult::from_error(error),
 ///         };
 ///         emit_fallback(&outcome, error_display, "function", "cached");
@@ -43,11 +45,14 @@ use crate::{
 ///         }
 ///     };
 ///     let outcome: R = fallback_closure(error, closure);
-///     outcome
+///     match CallResult::into_result(outcome) {
+///         Ok(success) => { counted.answered_by_fallback(); CallResult::from_value(success) }
+///         Err(error) => { counted.failed(); CallResult::from_error(error) }
+///     }
 /// }
 /// ```
 ///
-/// An error that does not match the condition is returned as a success is. A failure is dropped before the next function is called, so that
+/// An error that does not match the condition is returned as a success is, and counted as a failure. A failure is dropped before the next function is called, so that
 /// the future is `Send` even if the error is not.
 pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, context: &mut Context) -> Call {
     let krate = context.krate.clone();
@@ -74,15 +79,16 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
         condition => Some(by_condition(condition, "is_failure", &context.outcome_error(), context)),
     };
     let (mut code, mut steps) = (quote_mixed!({ #bindings #code }), TokenStream::new());
+    let mut count = quote_mixed!(counted.answered(););
     // Clippy proposes to replace a closure by a function, but a function would be called with the arguments instead of the error.
     let mut allow = TokenStream::new();
     for (index, alternative) in fallback.alternatives.iter().enumerate() {
         let event = event(alternative, context);
-        let judged = context.match_outcome(
-            [TokenStream::new(), quote_mixed!(break #label #value)],
-            [TokenStream::new(), quote_mixed!(outcome)],
-        );
-        let ends = is_failure.as_ref().map(|is_failure| quote_mixed!(if !#is_failure { break #label #value; }));
+        let judged = context
+            .match_outcome([count, quote_mixed!(break #label #value)], [TokenStream::new(), quote_mixed!(outcome)]);
+        let ends = is_failure
+            .as_ref()
+            .map(|is_failure| quote_mixed!(if !#is_failure { counted.failed(); break #label #value; }));
         let fails = quote_mixed! {
             #allow
             let #outcome = #code;
@@ -108,18 +114,24 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
         });
         code = answer(alternative, index + 1 == fallback.alternatives.len(), context);
         (outcome, value) = (quote_mixed!(outcome: #output), answered.clone());
+        count = quote_mixed!(counted.answered_by_fallback(););
         allow = if alternative.is_closure() {
             quote_mixed!(#[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)])
         } else {
             TokenStream::new()
         };
     }
+    let begun = registry::fallback(&name_or_path(None, &context.function), &context.breakers, &krate);
+    let ended =
+        context.match_outcome([count, quote_mixed!(outcome)], [quote_mixed!(counted.failed();), quote_mixed!(outcome)]);
     let code = quote_mixed! {
         #label: {
+            let counted = #begun;
             #slots
             #steps
             #allow
             let #outcome = #code;
+            let outcome: #output = #ended;
             #answered
         }
     };

@@ -76,20 +76,21 @@ fn is_own(retry: &Retry) -> bool {
     retry.policy.is_some() || retry.enabled.is_some()
 }
 
-/// A reference to the policy that the options declare.
+/// A reference to the policy that the options declare. Its budget is listed.
 fn declared(retry: &Retry, krate: &TokenStream, function: &str) -> TokenStream {
     let policy = expression(retry, krate, function);
+    let listed = retry.budget.as_ref().map(|budget| registry::listed(budget, krate)).unwrap_or_default();
     let Some(name) = &retry.name else {
         if refers_to_static(retry) {
             // A constant cannot refer to a static with interior mutability.
             if let Some(error) = registry::self_error(&policy) {
                 return error;
             }
-            return quote_mixed!({ static POLICY: #krate::RetryPolicy = #policy; &POLICY });
+            return quote_mixed!({ #listed static POLICY: #krate::RetryPolicy = #policy; &POLICY });
         }
         return quote_mixed!(const { &#policy });
     };
-    registry::policy(name, &policy, krate)
+    registry::policy(name, &policy, &listed, krate)
 }
 
 fn refers_to_static(retry: &Retry) -> bool {

@@ -12,6 +12,8 @@ use crate::{
 /// Input: `call`. Output:
 ///
 /// ```text
+/// #[distributed_slice(TIMEOUTS)]
+/// static LISTED: DeclaredTimeout = DeclaredTimeout::new("function", Some(limit), module_path!());
 /// let call = pin!(async { call });
 /// let outcome: R = match within(const { &limit }, call).await {
 ///     Ok(outcome) => outcome,
@@ -38,7 +40,7 @@ use crate::{
 /// disposition.
 pub(super) fn expand(timeout: &Timeout, call: &Call, position: Position, context: &Context) -> Call {
     let (krate, output) = (&context.krate, &context.output);
-    let (binding, limit) = (timeout.binding(), timeout.reference(context));
+    let (listed, binding, limit) = (timeout.listed(context), timeout.binding(), timeout.reference(context));
     let value = context.rejected(["FromTimedOut", "timed_out"], timeout.rejection.as_ref());
     let makes_values = context.makes_values(timeout.rejection.as_ref());
     let has_disposition = call.has_disposition || makes_values && position.read_above != Reads::Nothing;
@@ -60,6 +62,7 @@ pub(super) fn expand(timeout: &Timeout, call: &Call, position: Position, context
     };
     let code = quote_mixed! {
         {
+            #listed
             #binding
             #before
             let outcome: #ty = match #ended {

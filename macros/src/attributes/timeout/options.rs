@@ -1,11 +1,11 @@
 //! The options of `#[timeout]`.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens as _, quote_spanned};
 use syn::{Expr, Path, spanned::Spanned};
 
 use crate::{
-    codegen::{context::Context, spans::quote_mixed},
+    codegen::{context::Context, registry, spans::quote_mixed},
     errors::Errors,
     item::function::Function,
     syntax::{
@@ -104,6 +104,19 @@ impl Timeout {
         }
         let limit = self.limit.as_ref();
         quote_mixed!(const { &#krate::Timeout::new(#limit).name(#name) })
+    }
+
+    /// The item that lists the timeout. A name that is not a literal may depend on type parameters, which an item cannot use: such a timeout is
+    /// listed when it first ends a call.
+    pub(super) fn listed(&self, context: &Context) -> TokenStream {
+        if !matches!(self.name, None | Some(Expr::Lit(_))) {
+            return TokenStream::new();
+        }
+        let limit = match &self.limit {
+            Some(limit @ DurationExpr::Literal(..)) => Some(limit.to_token_stream()),
+            _ => None,
+        };
+        registry::listed_timeout(&name_or_path(self.name.as_ref(), &context.function), limit, &context.krate)
     }
 
     /// The statement that evaluates a limit that is not a constant: `let limit: Duration = self.limit;`.

@@ -115,6 +115,12 @@ impl Account {
         u64::try_from(self.parts() / PARTS_PER_RETRY).unwrap_or(u64::MAX)
     }
 
+    /// Returns the number of retries that can be withdrawn, with the part of the next one.
+    #[allow(clippy::cast_precision_loss, reason = "a parts-per-trillion error of a balance that is shown")]
+    pub(super) fn exact_balance(&self) -> f64 {
+        self.parts() as f64 / PARTS_PER_RETRY as f64
+    }
+
     /// Withdraws a retry, from the oldest deposits first and from the reserve last. Returns false if the balance is too low.
     pub(super) fn withdraw(&mut self) -> bool {
         if self.parts() < PARTS_PER_RETRY {

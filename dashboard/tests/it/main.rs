@@ -6,6 +6,7 @@
 
 mod browser;
 mod calls;
+mod everything;
 mod exposure;
 mod overrides;
 mod page;

@@ -337,10 +337,10 @@ impl<K: Keying> CircuitBreaker<K> {
         self.view().apply_override(manual_override);
     }
 
-    /// The totals, the statistics of states, and the current state, for metrics.
+    /// The numbers of which metrics are made.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn measure(&self) -> (crate::totals::Sums, history::Tally, BreakerState) {
-        (self.engine.sums(), self.view().tally(), self.state())
+    pub(crate) fn measure(&self) -> engine::Measurement {
+        self.view().measure()
     }
 
     /// The number of hung calls and the calls in flight, for metrics; `None` if calls are not tracked.

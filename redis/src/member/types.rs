@@ -39,7 +39,8 @@ impl LocalState {
             state: snapshot.entered,
             is_fleet_set: snapshot.operator_reason.as_ref().is_some_and(|reason| reason.starts_with(REASON_PREFIX)),
             transitions: snapshot.transitions,
-            rejections: snapshot.rejections,
+            // A breaker that only observes has as many callers.
+            rejections: snapshot.rejections.saturating_add(snapshot.observed_rejections),
             trial_successes: snapshot.trial_successes,
         }
     }

@@ -25,6 +25,8 @@ use std::{
 
 use once_cell::race::OnceBox;
 
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+pub(crate) use self::inspect::Measurement;
 use self::{cancel::Cancellations, publish::Publisher};
 use super::{
     BreakerConfig, BreakerState, Override, history::History, in_flight::InFlight, manual_override::Action,

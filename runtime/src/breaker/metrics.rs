@@ -3,11 +3,12 @@
 //! Keyed breakers have one series of totals per name. A single key has its own series only while its breaker is unhealthy, so that the
 //! number of series does not grow with the number of keys.
 
-use super::CircuitBreaker;
 #[cfg(feature = "keyed")]
 use super::KeyedBreakers;
+use super::{CircuitBreaker, engine::Measurement};
 use crate::{
     BreakerState, Durations,
+    clock::micros,
     registry::Policy,
     telemetry::{Family, Labels, Sample, Value},
     totals::{Count, Sums},
@@ -17,9 +18,11 @@ pub(super) fn families(top_keys: usize) -> Vec<Family> {
     let mut samples = Samples::default();
     for breaker in CircuitBreaker::registry().all() {
         let name = breaker.name();
-        let (sums, tally, state) = breaker.measure();
+        let Measurement { sums, tally, state, outage, admitted_share, observe_only } = breaker.measure();
         samples.states.push(labels(name).count(state.index() as u64));
-        samples.add_totals(name, sums);
+        samples.shares.push(labels(name).micros(millionths(admitted_share)));
+        samples.outages.push(labels(name).micros(micros(outage)));
+        samples.add_totals(name, sums, observe_only);
         for state in BreakerState::ALL {
             let part = labels(name).with("state", label(state));
             samples.transitions.push(part.clone().count(tally.entered[state.index()]));
@@ -40,8 +43,12 @@ pub(super) fn families(top_keys: usize) -> Vec<Family> {
 #[derive(Default)]
 struct Samples {
     states: Vec<Sample>,
+    shares: Vec<Sample>,
+    outages: Vec<Sample>,
     failures: Vec<Sample>,
     rejections: Vec<Sample>,
+    observing: Vec<Sample>,
+    observed_rejections: Vec<Sample>,
     calls: Vec<Sample>,
     transitions: Vec<Sample>,
     spent: Vec<Sample>,
@@ -62,7 +69,9 @@ struct KeyedSamples {
 }
 
 impl Samples {
-    fn add_totals(&mut self, name: &'static str, sums: Sums) {
+    fn add_totals(&mut self, name: &'static str, sums: Sums, observe_only: bool) {
+        self.observing.push(labels(name).count(u64::from(observe_only)));
+        self.observed_rejections.push(labels(name).count(sums.observed_rejections()));
         self.failures.push(labels(name).count(sums.get(Count::Failure)));
         self.rejections.push(labels(name).count(sums.get(Count::Rejection)));
         for (outcome, count) in [
@@ -90,7 +99,7 @@ impl Samples {
             let reading = breakers.measure(top_keys);
             // If a breaker without keys has the same name, which `validate` reports, the totals are those of that breaker.
             if CircuitBreaker::registry().get(name).is_none() {
-                self.add_totals(name, reading.sums);
+                self.add_totals(name, reading.sums, breakers.config().get_observe_only());
                 self.add_durations(name, breakers.durations().as_ref());
             }
             for (state, keys) in BreakerState::ALL.into_iter().zip(reading.states) {
@@ -111,13 +120,34 @@ impl Samples {
     fn add_keyed(&mut self, _: usize) {}
 
     fn families(self) -> Vec<Family> {
-        let Self { states, failures, rejections, calls, transitions, spent, trials, .. } = self;
+        let Self { states, shares, outages, failures, rejections, observing, observed_rejections, .. } = self;
+        let Self { calls, transitions, spent, trials, .. } = self;
         let Self { hung, in_flight, oldest, durations, keyed, .. } = self;
         let families = vec![
             Family::gauge(
                 "circuit_breaker_state",
                 "The state of the breaker: 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled.",
                 states,
+            ),
+            Family::gauge(
+                "circuit_breaker_admitted_share",
+                "The share of the calls that is admitted, from 0 to 1; below 1 during a ramp-up, 0 while open or half-open.",
+                shares,
+            ),
+            Family::gauge(
+                "circuit_breaker_outage_seconds",
+                "The time since the closed circuit opened, until it closes again; 0 while closed or disabled.",
+                outages,
+            ),
+            Family::gauge(
+                "circuit_breaker_observe_only",
+                "1 if the breaker admits every call and only observes, otherwise 0.",
+                observing,
+            ),
+            Family::counter(
+                "circuit_breaker_observed_rejections",
+                "Calls that were admitted because of observe_only, and would have been rejected otherwise.",
+                observed_rejections,
             ),
             Family::counter("circuit_breaker_failures", "Calls that failed, panics included.", failures),
             Family::counter("circuit_breaker_rejections", "Calls that the breaker rejected.", rejections),
@@ -163,6 +193,12 @@ impl KeyedSamples {
             ),
         ]
     }
+}
+
+/// A share as a number with six decimals, as a time in seconds is.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1")]
+fn millionths(share: f64) -> u64 {
+    (share * 1e6).round() as u64
 }
 
 const fn labels(service: &'static str) -> Labels {

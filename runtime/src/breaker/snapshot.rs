@@ -97,7 +97,7 @@ pub struct Snapshot {
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::moment"))]
     pub last_transition: Option<SystemTime>,
     /// The time until an open or forced open circuit admits a call; zero once the next call is a trial call. `None` if the circuit is
-    /// forced open without an expiry, and in other states.
+    /// forced open without an expiry, and in other states. With `observe_only`, calls are admitted all the same.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub open_for: Option<Duration>,
     /// The time until a disabled circuit is closed; `None` if it is disabled without an expiry, and in other states.
@@ -110,7 +110,8 @@ pub struct Snapshot {
     pub failed_recoveries: u32,
     /// The outage that has not ended yet: from the opening of a closed circuit until it closes again; `None` while closed or disabled.
     pub outage: Option<Outage>,
-    /// The reason that was given for the [`Override`](crate::Override) that made the last change of state.
+    /// The reason that was given for the [`Override`](crate::Override) that made the last change of state. It is kept after the override has
+    /// expired, until the next call changes the state.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::text_if_any"))]
     pub operator_reason: Option<Arc<str>>,
     /// The failure that opened the circuit last, kept after the circuit has closed; `None` if it has never been opened by a failed call, or
@@ -170,6 +171,9 @@ impl WindowSnapshot {
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}: {}", escaped(self.name), key::suffix(self.key.as_deref(), self.overflow), self.state)?;
+        if self.config.observe_only {
+            f.write_str(" (observe only)")?;
+        }
         if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
             write!(f, " {},", reason.cause())?;
         }
@@ -177,6 +181,14 @@ impl fmt::Display for Snapshot {
             Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,
             Some(_) => f.write_str(", the next call is a trial call")?,
             None => {}
+        }
+        if let (Some(outage), BreakerState::Open | BreakerState::HalfOpen) = (&self.outage, self.state)
+            && outage.failed_recoveries > 0
+        {
+            write!(f, ", in an outage of {:.3?} (first {})", outage.lasted(), outage.reason)?;
+        }
+        if self.state == BreakerState::Closed && self.admitted_share < 1.0 {
+            write!(f, ", ramping up: {:.0} % of the calls are admitted", (self.admitted_share * 100.0).floor())?;
         }
         if self.state == BreakerState::Closed {
             if self.config.threshold.failure_threshold().is_some() {
@@ -195,6 +207,9 @@ impl fmt::Display for Snapshot {
             "; {} succeeded, {} failed, {} ignored, {} cancelled, {} rejected",
             self.successes, self.failures, self.ignored, self.cancelled, self.rejections
         )?;
+        if self.observed_rejections > 0 {
+            write!(f, ", {} rejections only observed", self.observed_rejections)?;
+        }
         if self.hung > 0 {
             write!(f, ", {} hung", self.hung)?;
         }

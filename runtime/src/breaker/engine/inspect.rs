@@ -6,8 +6,6 @@ use std::{
 };
 
 use super::BreakerRef;
-#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-use crate::breaker::history::{History, Tally};
 use crate::{
     BreakerState, OpenReason,
     breaker::{
@@ -24,6 +22,24 @@ use crate::{
     keyed_store::key,
     totals::Count,
 };
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+use crate::{
+    breaker::history::{History, Tally},
+    totals::Sums,
+};
+
+/// The numbers of a breaker of which metrics are made.
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+#[derive(Debug)]
+pub(crate) struct Measurement {
+    pub(crate) sums: Sums,
+    pub(crate) tally: Tally,
+    pub(crate) state: BreakerState,
+    /// The length of the outage; zero without one.
+    pub(crate) outage: Duration,
+    pub(crate) admitted_share: f64,
+    pub(crate) observe_only: bool,
+}
 
 impl BreakerRef<'_> {
     /// The state that applies to the next call: an expired state reads as its successor.
@@ -36,15 +52,25 @@ impl BreakerRef<'_> {
         self.rebased_circuit(now).state_at(&self.parameters(), now)
     }
 
-    /// The number of entries into each state and the time spent in it, including the current stay.
+    /// The numbers of which metrics are made.
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-    pub(crate) fn tally(self) -> Tally {
+    pub(crate) fn measure(self) -> Measurement {
+        let (parameters, now, history) = (self.parameters(), clock::now(), self.engine.history.get());
         // The lock excludes transitions.
         let lock = events::queue();
-        let mut tally = self.engine.history.get().map(History::tally).unwrap_or_default();
-        tally.add(self.spent(self.engine.circuit.load(), clock::now()));
+        let mut tally = history.map(History::tally).unwrap_or_default();
+        tally.add(self.spent(self.engine.circuit.load(), now));
+        let since = history.and_then(|history| history.details().outage.as_ref().map(|outage| outage.since));
+        let circuit = self.rebased_circuit(now);
         drop(lock);
-        tally
+        Measurement {
+            sums: self.engine.sums(),
+            tally,
+            state: circuit.state_at(&parameters, now),
+            outage: since.map_or(Duration::ZERO, |since| now.since(since)),
+            admitted_share: circuit.admitted_share(&parameters, now),
+            observe_only: parameters.observe_only,
+        }
     }
 
     /// The time since the last change of state, in two parts: in the stored state of `circuit`, and in its successor after the stored state
@@ -100,10 +126,7 @@ impl BreakerRef<'_> {
             let age = (changed_at != 0).then(|| Duration::from_micros(now.as_micros().saturating_sub(changed_at)));
             let wall = SystemTime::now();
             let (key, overflow) = key::parts(self.engine.key());
-            // An override that has expired is no longer the reason for the state.
-            let is_override = matches!(word.state(), BreakerState::ForcedOpen | BreakerState::Disabled);
-            let has_expired = is_override && state != word.state();
-            let operator_reason = if has_expired { None } else { details.operator_reason(word.epoch()) };
+            let operator_reason = details.operator_reason(word.epoch());
             let outage = details.outage.map(|outage| outage_at(outage, circuit, now, wall));
             let failure = details.failure;
             let last_failure = failure.map(|(text, at)| LastFailure { text, at: before(wall, now.since(at)) });

@@ -112,7 +112,7 @@ impl fmt::Display for KeyedSnapshot {
         )?;
         match self.observed_rejections {
             0 => Ok(()),
-            observed => write!(f, ", {observed} not rejected because it only observes"),
+            observed => write!(f, ", {observed} rejections only observed"),
         }
     }
 }

@@ -1,11 +1,7 @@
 //! One of everything that has metrics, with calls of every outcome, for the tests that compare the metrics with their reference and with the
 //! queries of the board.
 
-use std::{
-    future, io,
-    sync::{Mutex, Once},
-    time::Duration,
-};
+use std::{future, io, mem, sync::Once, time::Duration};
 
 use steadfast::{
     BreakerConfig, Bulkhead, BulkheadConfig, CircuitBreaker, KeyedBreakers, KeyedBulkheads, KeyedRateLimits, RateLimit,
@@ -23,8 +19,7 @@ pub(crate) static DOWN: CircuitBreaker = CircuitBreaker::new("every down", LONG.
 /// Would be open.
 static OBSERVING: CircuitBreaker = CircuitBreaker::new("every observing", LONG.observe_only(true));
 /// Has recovered, and admits a tenth of its calls.
-static RAMPING: CircuitBreaker =
-    CircuitBreaker::new("every ramping", CONFIG.recovery_timeout(MOMENT).ramp_up(HOUR));
+static RAMPING: CircuitBreaker = CircuitBreaker::new("every ramping", CONFIG.recovery_timeout(MOMENT).ramp_up(HOUR));
 static FORCED: CircuitBreaker = CircuitBreaker::new("every forced", CONFIG);
 /// Has calls in flight that are hung.
 static HUNG: CircuitBreaker = CircuitBreaker::new(
@@ -51,9 +46,6 @@ steadfast::register!(RATES);
 steadfast::register!(BULKHEAD);
 steadfast::register!(BULKHEADS);
 steadfast::register!(BUDGET);
-
-/// Permits that are never released.
-static HELD: Mutex<Vec<Box<dyn Send>>> = Mutex::new(Vec::new());
 
 #[derive(Clone, Copy)]
 enum Outcome {
@@ -126,11 +118,12 @@ fn set_up() {
     FORCED.force_open();
     for key in ["a", "b", "overflow"] {
         (0..2).for_each(|_| _ = KEYS.breaker(key).call(|| Outcome::Failure.result()));
-        HELD.lock().unwrap().extend(BULKHEADS.bulkhead(key).try_acquire().map(|permit| Box::new(permit) as _));
+        mem::forget(BULKHEADS.bulkhead(key).try_acquire());
     }
-    HELD.lock().unwrap().extend(BULKHEAD.try_acquire().map(|permit| Box::new(permit) as _));
-    // Hung calls are counted by the calls after them. Calls that start later keep the count growing.
-    HELD.lock().unwrap().extend((0..10).filter_map(|_| Some(Box::new(HUNG.try_acquire().ok()?) as _)));
+    // These permits are never released.
+    mem::forget(BULKHEAD.try_acquire());
+    (0..10).for_each(|_| mem::forget(HUNG.try_acquire()));
+    // Hung calls are counted by the calls after them.
     wait_for(|| {
         _ = HUNG.call(|| Ok::<_, io::Error>(()));
         (HUNG.snapshot().hung > 0).then_some(())

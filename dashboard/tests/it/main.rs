@@ -4,14 +4,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod board;
 mod browser;
 mod calls;
 mod everything;
 mod exposure;
+mod metrics_reference;
 mod overrides;
 mod page;
 mod prometheus;
+mod prometheus_server;
 mod rules;
+mod target_labels;
 
 use std::{
     fs, io,

@@ -94,7 +94,7 @@ pub(crate) fn traffic() {
     }
     for key in ["a", "b", "overflow"] {
         _ = KEYS.breaker(key).call(|| Outcome::Failure.result());
-        _ = RATES.limit(key).try_acquire();
+        _ = (RATES.limit(key).try_acquire(), RATES.limit(key).try_acquire());
         _ = BULKHEADS.bulkhead(key).try_acquire();
     }
     _ = (RATE.try_acquire(), BULKHEAD.try_acquire());

@@ -150,12 +150,24 @@ fn promtool_accepts_the_metrics_in_the_format_of_open_metrics() {
     let paths = [samples.to_str().unwrap(), blocks.to_str().unwrap()];
     promtool(&["tsdb", "create-blocks-from", "openmetrics", paths[0], paths[1]]);
     assert!(fs::read_dir(blocks).unwrap().next().is_some());
-    // The same series as in the text format, which `promtool` accepts as well.
-    let names = |text: &str| -> BTreeSet<String> {
+    // The same series as in the text format, which `promtool` accepts as well. The formats differ in the order of the labels, and in the
+    // bounds of buckets: `1.0` and `1`.
+    let names = |text: &str| -> BTreeSet<(String, Vec<String>)> {
         let samples = text.lines().filter(|line| !line.starts_with('#'));
-        samples.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+        let series = samples.map(|line| line.rsplit_once(' ').unwrap().0.trim_end_matches("\"}"));
+        let parts = series.map(|series| series.split_once('{').unwrap());
+        parts
+            .map(|(name, labels)| {
+                let mut labels: Vec<_> =
+                    labels.split("\",").map(|label| label.trim_end_matches(".0").to_owned()).collect();
+                labels.sort();
+                (name.to_owned(), labels)
+            })
+            .collect()
     };
-    assert_eq!(names(&metrics), names(&check_metrics(&served)));
+    let (open_metrics, text) = (names(&metrics), names(&check_metrics(&served)));
+    let different: Vec<_> = open_metrics.symmetric_difference(&text).collect();
+    assert!(different.is_empty(), "{different:?}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Target<'a> {
     pub(crate) honor_labels: bool,
 }
 
-/// A Prometheus that scrapes its targets every 250 ms.
+/// A Prometheus that scrapes its targets every second.
 pub(crate) struct Prometheus {
     address: String,
     /// Reserves the port: while this socket is bound to it, the system assigns the port to no other process.
@@ -44,7 +44,7 @@ impl Prometheus {
         let folder = Folder::new();
         let config = folder.0.join("prometheus.yml");
         let mut text = format!(
-            "global: {{scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 250ms}}\n\
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
              rule_files: {rules:?}\nscrape_configs:\n"
         );
         for Target { job, served, labels, honor_labels } in targets {
@@ -107,7 +107,9 @@ impl Prometheus {
             if found.as_ref().is_ok_and(|values| condition(values)) {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{query} returns {found:?}");
+            if begun.elapsed() > Duration::from_secs(30) {
+                panic!("{query} returns {found:?}; targets: {:?}", self.api("targets", &[]));
+            }
             thread::sleep(Duration::from_millis(20));
         }
     }

@@ -76,18 +76,13 @@ fn alerts_name_the_breaker_of_a_target_with_a_label_service_of_its_own() {
             assert_eq!(alert.0["service"], target);
         }
     }
-    // The text of the alert names the breaker.
-    let summaries: Vec<_> = prometheus.api("alerts", &[]).unwrap()["alerts"].as_array().unwrap().clone();
-    let summary = |job: &str| {
-        let alert = summaries.iter().find(|alert| {
-            alert["labels"]["alertname"] == "CircuitOpen"
-                && alert["labels"]["job"] == job
-                && alert.to_string().contains("every down")
-        });
-        alert.unwrap()["annotations"]["summary"].as_str().unwrap()
-    };
+    // The texts name the breaker. Both files of rules see all jobs, so there is an alert of the other file for each job as well.
+    let alerts = prometheus.api("alerts", &[]).unwrap();
     for job in ["honored", "other"] {
-        assert!(summary(job).starts_with("Circuit breaker every down on 127.0.0.1:"), "{}", summary(job));
+        let of_job = alerts["alerts"].as_array().unwrap().iter().filter(|alert| alert["labels"]["job"] == job);
+        let summaries: Vec<_> = of_job.map(|alert| alert["annotations"]["summary"].as_str().unwrap()).collect();
+        let expected = "Circuit breaker every down on 127.0.0.1:";
+        assert!(summaries.iter().any(|summary| summary.starts_with(expected)), "{summaries:?}");
     }
 }
 

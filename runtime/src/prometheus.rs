@@ -59,10 +59,10 @@
 //! `service`, `limit` or `bulkhead` include all keys, even evicted ones.
 //!
 //! A key has series of its own while it is unhealthy. A breaker is unhealthy if it is not closed, has counted failures or slow calls, or
-//! has changed its state within the last ten minutes. A rate limit or a bulkhead is unhealthy if it has rejected calls. At most 20 keys of
-//! each name have series ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour, at most the same number of
-//! keys can newly get series, so that the number of series is bounded over time as well. The overflow breaker or limit has the label
-//! `overflow="true"` and no `key`.
+//! has changed its state within the last ten minutes. A bulkhead is unhealthy if it has rejected calls, and a rate limit as long as its
+//! window still contains calls or calls wait for it, too. At most 20 keys of each name have series
+//! ([`top_keys`](SteadfastCollector::top_keys)), the unhealthiest first. In each hour, at most the same number of keys can newly get series,
+//! so that the number of series is bounded over time as well. The overflow breaker or limit has the label `overflow="true"` and no `key`.
 //!
 //! If a program contains two versions of this crate, each has its own collector; give the second one a
 //! [`prefix`](SteadfastCollector::prefix).

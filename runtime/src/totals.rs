@@ -10,7 +10,7 @@ use std::{
     cell::Cell,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -181,9 +181,12 @@ impl Totals {
         sums
     }
 
-    /// The counters of all slots, and the shared ones.
+    /// The counters of all slots that threads have had, and the shared ones. Most programs have fewer threads than there are slots.
     fn counters(&self) -> impl Iterator<Item = &Counters> {
-        self.0.own_lines().map(|Line(own)| own).chain([&self.0.shared])
+        // ORDERING: Relaxed: a caller that joins the counting threads sees all slots. For others, the counts of a thread whose slot is new may
+        // be missing for a moment, as any count may.
+        let used = USED.load(Ordering::Relaxed);
+        self.0.own_lines().take(used).map(|Line(own)| own).chain([&self.0.shared])
     }
 }
 
@@ -259,6 +262,9 @@ thread_local! {
 static TAKEN: Mutex<u64> = Mutex::new(0);
 const _: () = assert!(SLOTS == u64::BITS as usize);
 
+/// The number of slots that threads have had so far; they have the first ones.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
 /// A guard that frees a slot.
 struct Lease(u32);
 
@@ -276,6 +282,8 @@ fn take_slot() {
         let free = (!*taken).trailing_zeros();
         if free < u64::BITS {
             *taken |= 1 << free;
+            // ORDERING: Relaxed, as in `counters`.
+            USED.fetch_max(free as usize + 1, Ordering::Relaxed);
         }
         free
     };

@@ -12,7 +12,11 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use steadfast::{BreakerConfig, CircuitBreaker, Override, Window};
+use steadfast::{
+    BreakerConfig,
+    BreakerState::{Closed, Disabled},
+    CircuitBreaker, Override, Window,
+};
 use tokio::runtime;
 
 use self::model::{Config, Counts, Model, Outcome, Policy, Reason, Rejected, Totals};
@@ -289,7 +293,8 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    fn compare(&self) -> Result<(), TestCaseError> {
+    fn compare(&mut self) -> Result<(), TestCaseError> {
+        self.model.update_outage();
         let (model, snapshot) = (&self.model, self.breaker.snapshot());
         let state = model.state_by_time();
         prop_assert_eq!((self.breaker.state(), snapshot.state), (state, state));
@@ -309,11 +314,17 @@ impl<'a> Pair<'a> {
             hung: snapshot.hung,
             in_flight: snapshot.in_flight,
             rejections: snapshot.rejections,
+            observed_rejections: snapshot.observed_rejections,
             transitions: snapshot.transitions,
         };
         let tracked = model.tracked_in_flight();
         prop_assert_eq!(totals, Totals { in_flight: tracked, ..model.totals });
         prop_assert_eq!(snapshot.failed_recoveries, model.failed_recoveries);
+        let outage = snapshot.outage.map(|outage| (outage.reason.into(), outage.failed_recoveries, outage.lasted()));
+        let expected = model.outage().map(|outage| (outage.reason, outage.failed_recoveries, outage.lasted));
+        prop_assert_eq!(outage, expected);
+        let admits_all = model.config.observe_only || matches!(state, Closed | Disabled);
+        prop_assert_eq!(snapshot.admitted_share.to_bits(), f64::from(u8::from(admits_all)).to_bits());
         prop_assert_eq!(snapshot.open_reason.map(Reason::from), model.open_reason());
         prop_assert_eq!(snapshot.open_for, model.open_for().map(Duration::from_micros));
         prop_assert_eq!(snapshot.disabled_for, model.disabled_for().map(Duration::from_micros));

@@ -29,16 +29,17 @@ impl StoredOutage {
         if matches!(state, BreakerState::Closed | BreakerState::Disabled) {
             return None;
         }
-        let in_circuit = u32::from(to.failed_recoveries());
         let Some(mut outage) = current else {
             let reason = opening_reason(to)?;
-            return Some(Self { since: now, reason, failed_recoveries: in_circuit, error: error.cloned() });
+            let failed_recoveries = u32::from(to.failed_recoveries());
+            return Some(Self { since: now, reason, failed_recoveries, error: error.cloned() });
         };
+        outage.failed_recoveries = outage.failed_recoveries(from);
         let has_failed = from.word().state() == BreakerState::HalfOpen && state == BreakerState::Open;
         if has_failed && to.reason() != PackedReason::OVERRIDE {
             outage.failed_recoveries = outage.failed_recoveries.saturating_add(1);
         }
-        outage.failed_recoveries = outage.failed_recoveries.max(in_circuit);
+        outage.failed_recoveries = outage.failed_recoveries(to);
         Some(outage)
     }
 

@@ -124,7 +124,17 @@ pub(super) struct Totals {
     pub(super) hung: u64,
     pub(super) in_flight: Option<u64>,
     pub(super) rejections: u64,
+    pub(super) observed_rejections: u64,
     pub(super) transitions: u64,
+}
+
+/// The time from the opening of a closed circuit until it closes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outage {
+    since: u64,
+    pub(super) reason: Reason,
+    pub(super) failed_recoveries: u32,
+    pub(super) lasted: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,6 +170,7 @@ pub(super) struct Model {
     pub(super) state: BreakerState,
     pub(super) totals: Totals,
     pub(super) failed_recoveries: u32,
+    outage: Option<Outage>,
     /// Increased whenever results of calls in flight become obsolete.
     generation: u32,
     last_transition: Option<u64>,
@@ -192,6 +203,7 @@ impl Model {
             state: Closed,
             totals: Totals::default(),
             failed_recoveries: 0,
+            outage: None,
             generation: 0,
             last_transition: None,
             opened: (0, None),
@@ -277,7 +289,8 @@ impl Model {
 
     fn count_failures(&mut self, calls: u64, reason: Option<Reason>) {
         for _ in 0..calls {
-            match self.state {
+            let before = self.state;
+            match before {
                 Closed => self.count(true, false, false),
                 HalfOpen => {
                     self.fail_trial();
@@ -286,7 +299,10 @@ impl Model {
                 _ => return,
             }
             if self.state == Open {
-                self.cause = Some(reason.expect("the breaker is open for this reason"));
+                let reason = reason.expect("the breaker is open for this reason");
+                self.cause = Some(reason);
+                self.outage =
+                    self.outage.map(|outage| if before == Closed { Outage { reason, ..outage } } else { outage });
             }
         }
     }
@@ -354,10 +370,11 @@ impl Model {
             let generation = Some(self.generation);
             return Ok(Permit { generation, round: self.trials.round, started: None, tracked: None });
         };
-        self.totals.rejections += 1;
         if self.config.observe_only {
+            self.totals.observed_rejections += 1;
             return Ok(Permit { generation: None, round: 0, started: None, tracked: None });
         }
+        self.totals.rejections += 1;
         let elapsed = self.last_transition.map(|last_transition| Duration::from_micros(self.now - last_transition));
         Err(Rejected { reason, elapsed, retry_after: wait.map(Duration::from_micros) })
     }
@@ -529,6 +546,10 @@ impl Model {
         }
     }
 
+    pub(super) fn outage(&self) -> Option<Outage> {
+        self.outage
+    }
+
     pub(super) fn consecutive_failures(&self) -> u32 {
         if self.config.threshold().is_some() { self.consecutive_failures } else { 0 }
     }
@@ -639,13 +660,26 @@ impl Model {
     }
 
     fn open(&mut self, cause: Reason) {
+        if let (HalfOpen, Some(outage)) = (self.state, &mut self.outage)
+            && cause != Reason::Other(OpenReason::Override)
+        {
+            outage.failed_recoveries += 1;
+        }
         self.enter(Open);
+        self.begin_outage(cause);
         self.cause = Some(cause);
         self.opened = (self.now, None);
     }
 
+    fn begin_outage(&mut self, reason: Reason) {
+        let failed_recoveries = self.failed_recoveries;
+        let begins = Outage { since: self.now, reason, failed_recoveries, lasted: Duration::ZERO };
+        self.outage.get_or_insert(begins);
+    }
+
     fn close(&mut self) {
         self.enter(Closed);
+        self.outage = None;
         self.failed_recoveries = 0;
     }
 
@@ -659,6 +693,10 @@ impl Model {
         if self.state != state {
             self.enter(state);
             self.failed_recoveries = 0;
+            match state {
+                ForcedOpen => self.begin_outage(Reason::Other(OpenReason::Forced)),
+                _ => self.outage = None,
+            }
         }
         self.until = expires_in.map(|expires_in| self.now + expires_in);
     }
@@ -677,6 +715,14 @@ impl Model {
             self.state = state;
             self.last_transition = Some(self.now);
             self.totals.transitions += 1;
+        }
+    }
+
+    /// Counts the failed recoveries of the circuit among those of the outage, which it keeps if they are reset.
+    pub(super) fn update_outage(&mut self) {
+        if let Some(outage) = &mut self.outage {
+            outage.failed_recoveries = outage.failed_recoveries.max(self.failed_recoveries);
+            outage.lasted = Duration::from_micros(self.now - outage.since);
         }
     }
 

@@ -20,7 +20,7 @@ use crate::OpenReason;
 ///
 /// assert_eq!(MAPS.snapshot().outage, None);
 /// for _ in 0..2 {
-///     MAPS.try_acquire()?.failure_with("connection refused");
+///     MAPS.try_acquire()?.failure_with(&"connection refused");
 /// }
 /// let outage = MAPS.snapshot().outage.expect("the circuit is open");
 /// assert!(matches!(outage.reason, OpenReason::ConsecutiveFailures { failures: 2, .. }));

@@ -172,6 +172,8 @@ pub(crate) trait Layer {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reads {
     Nothing,
+    /// Values that the option `rejection` has made of a call that was rejected or timed out.
+    MadeValues,
     /// Rejections by a rate limit or a bulkhead: the function was not called.
     LimitRejections,
     /// Rejections by a circuit breaker as well.
@@ -186,6 +188,14 @@ pub(crate) struct Position {
     /// The dispositions that the layers above read.
     pub(crate) read_above: Reads,
     pub(crate) timeouts: Timeouts,
+}
+
+impl Position {
+    /// Returns true if a layer above needs the disposition of this layer. The layer has dispositions of its own for readers of at least `own`,
+    /// and for all readers if its option `rejection` `makes_values`; it passes on those of the `call` below.
+    pub(crate) fn needs_disposition(&self, own: Reads, makes_values: bool, call: &Call) -> bool {
+        self.read_above >= own || self.read_above != Reads::Nothing && (call.has_disposition || makes_values)
+    }
 }
 
 /// The timeouts around a layer.

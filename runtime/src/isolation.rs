@@ -1,5 +1,5 @@
-//! State of the program that a test can replace by its own: the registries of named policies, named retries, settings from outside, and the
-//! queue of events with its subscribers.
+//! State of the program that a test can replace by its own: the registries of named policies, named retries, the counts of fallbacks and
+//! timeouts, settings from outside, and the queue of events with its subscribers.
 //!
 //! Each such state is a static, and code obtains it by [`isolated`], which returns the static itself except on a thread that has entered an
 //! [`Isolation`]. There it returns the counterpart of the static, which is created at its first use and never dropped.

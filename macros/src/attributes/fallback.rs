@@ -10,7 +10,7 @@ use syn::Path;
 
 use self::options::Alternative;
 pub(crate) use self::options::Fallback;
-use super::{Arguments, Attribute, Layer, Position, Requirements};
+use super::{Arguments, Attribute, Layer, Position, Reads, Requirements};
 use crate::{
     codegen::context::{Call, Context},
     errors::Errors,
@@ -50,6 +50,10 @@ impl Layer for Fallback {
         let condition = self.condition.expression().map(used_by);
         let alternatives = self.alternatives.iter().map(Alternative::used);
         quote!(#condition #(#alternatives)*)
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::MadeValues
     }
 
     fn order_error(&self, above: &str) -> Option<&'static str> {

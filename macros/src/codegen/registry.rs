@@ -161,7 +161,7 @@ pub(crate) fn listed(path: &Path, krate: &TokenStream) -> TokenStream {
     quote_mixed! {
         #[#krate::__private::linkme::distributed_slice(#krate::__private::REGISTERED)]
         #[linkme(crate = #krate::__private::linkme)]
-        static LISTED_STATIC: #krate::__private::Registered =
+        static STEADFAST_LISTED: #krate::__private::Registered =
             #krate::__private::Registered::new(#reference, ::core::module_path!());
     }
 }
@@ -172,7 +172,7 @@ pub(crate) fn listed_timeout(name: &TokenStream, limit: Option<TokenStream>, kra
     quote_mixed! {
         #[#krate::__private::linkme::distributed_slice(#krate::__private::TIMEOUTS)]
         #[linkme(crate = #krate::__private::linkme)]
-        static LISTED: #krate::__private::DeclaredTimeout =
+        static STEADFAST_LISTED: #krate::__private::DeclaredTimeout =
             #krate::__private::DeclaredTimeout::new(#name, #limit, ::core::module_path!());
     }
 }
@@ -181,21 +181,25 @@ pub(crate) fn listed_timeout(name: &TokenStream, limit: Option<TokenStream>, kra
 ///
 /// ```text
 /// {
-///     static COUNTS: FallbackCounts = FallbackCounts::new("function", &[breakers], module_path!());
+///     static STEADFAST_BREAKERS: &[StackBreaker] = &[breakers];
+///     static STEADFAST_COUNTS: FallbackCounts = FallbackCounts::new("function", STEADFAST_BREAKERS, module_path!());
 ///     #[distributed_slice(FALLBACKS)]
-///     static LISTED: &FallbackCounts = &COUNTS;
-///     COUNTS.begin()
+///     static STEADFAST_LISTED: &FallbackCounts = &STEADFAST_COUNTS;
+///     STEADFAST_COUNTS.begin()
 /// }
 /// ```
+///
+/// The names of the items do not hide a static of the user.
 pub(crate) fn fallback(name: &TokenStream, breakers: &[TokenStream], krate: &TokenStream) -> TokenStream {
     quote_mixed! {
         {
-            static COUNTS: #krate::__private::FallbackCounts =
-                #krate::__private::FallbackCounts::new(#name, &[#(#breakers),*], ::core::module_path!());
+            static STEADFAST_BREAKERS: &[#krate::__private::StackBreaker] = &[#(#breakers),*];
+            static STEADFAST_COUNTS: #krate::__private::FallbackCounts =
+                #krate::__private::FallbackCounts::new(#name, STEADFAST_BREAKERS, ::core::module_path!());
             #[#krate::__private::linkme::distributed_slice(#krate::__private::FALLBACKS)]
             #[linkme(crate = #krate::__private::linkme)]
-            static LISTED: &#krate::__private::FallbackCounts = &COUNTS;
-            COUNTS.begin()
+            static STEADFAST_LISTED: &#krate::__private::FallbackCounts = &STEADFAST_COUNTS;
+            STEADFAST_COUNTS.begin()
         }
     }
 }

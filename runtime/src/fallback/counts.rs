@@ -9,6 +9,7 @@ use crate::{
     CircuitBreaker,
     isolation::isolated,
     registry::is_of_other_doc_test,
+    stack::Disposition,
     totals::{Count, Totals},
 };
 
@@ -117,6 +118,16 @@ impl FallbackCall {
     #[inline]
     pub extern "C" fn answered(self) {
         self.end(ANSWERED);
+    }
+
+    /// Counts a call that has succeeded: by itself, or, if the `disposition` is that of a rejection or a timeout, with the value that the
+    /// option `rejection` has made.
+    #[inline]
+    pub extern "C" fn answered_by(self, disposition: Disposition) {
+        self.end(match disposition {
+            Disposition::Called | Disposition::CalledAndOpened(_) => ANSWERED,
+            Disposition::TimedOut | Disposition::CircuitRejected(_) | Disposition::LimitRejected => FALLBACK,
+        });
     }
 
     /// Counts a call that a fallback has answered.

@@ -13,7 +13,7 @@ use std::{
 /// Gives the current thread named policies of its own, until the returned guard is dropped.
 ///
 /// Within the isolation, each attribute with a `name` uses a fresh circuit breaker, rate limit or bulkhead with the declared settings:
-/// closed, empty, and not shared with other threads. Named retries are counted apart. Functions such as [`breaker`](crate::breaker()), [`breakers`](crate::breakers) and
+/// closed, empty, and not shared with other threads. Named retries, fallbacks and timeouts are counted apart. Functions such as [`breaker`](crate::breaker()), [`breakers`](crate::breakers) and
 /// [`validate`](crate::validate) return the policies of the isolation, settings from a file or the environment apply to them alone, and
 /// subscribers of [events](crate::events) receive only the events of the isolation in which they have subscribed.
 ///

@@ -68,7 +68,8 @@ macro_rules! register {
         const _: () = {
             #[$crate::__private::linkme::distributed_slice($crate::__private::REGISTERED)]
             #[linkme(crate = $crate::__private::linkme)]
-            static REGISTERED: $crate::__private::Registered = {
+            // The name does not hide the static that is registered.
+            static STEADFAST_REGISTERED: $crate::__private::Registered = {
                 // Never called: a type that cannot be registered is reported by the name of the trait.
                 const _: fn() = || $crate::__private::Registrable::check(&$own);
                 $crate::__private::Registered::new(&$own, ::core::module_path!())

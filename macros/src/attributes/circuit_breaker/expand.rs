@@ -51,8 +51,9 @@ use crate::{
 /// reach the dependency, so it is ignored. If the option `rejection` of a layer below may make a success, `record_by_disposition` takes the
 /// place of `record_success`.
 pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, context: &Context) -> Call {
-    let Position { index, read_above, timeouts } = position;
-    let needs_disposition = read_above == Reads::Everything || call.has_disposition && read_above != Reads::Nothing;
+    let Position { index, timeouts, .. } = position;
+    let makes_values = context.makes_values(breaker.rejection.as_ref());
+    let needs_disposition = position.needs_disposition(Reads::Everything, makes_values, call);
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let krate = &context.krate;
@@ -149,7 +150,7 @@ pub(super) fn expand(breaker: &CircuitBreaker, call: &Call, position: Position, 
             #ended
         }
     };
-    let has_made_values = call.has_made_values || context.makes_values(breaker.rejection.as_ref());
+    let has_made_values = call.has_made_values || makes_values;
     Call { future: None, code, has_disposition: needs_disposition, has_made_values, ..*call }
 }
 

@@ -9,7 +9,7 @@ use super::{
     options::{Alternative, Fallback},
 };
 use crate::{
-    attributes::Position,
+    attributes::{Position, Reads},
     codegen::{
         context::{Call, Context},
         dispatch::{by_condition, error_display},
@@ -27,7 +27,7 @@ use crate::{
 ///
 /// ```text
 /// 'fallback: {
-///     let counted = { /* the static that counts the calls of this function */ COUNTS.begin() };
+///     let counted = { /* the static that counts the calls of this function */ STEADFAST_COUNTS.begin() };
 ///     {
 ///         let outcome: R = call;
 ///         let outcome: R = match CallResult::into_result(outcome) {
@@ -53,33 +53,36 @@ use crate::{
 /// ```
 ///
 /// An error that does not match the condition is returned as a success is, and counted as a failure. A failure is dropped before the next function is called, so that
-/// the future is `Send` even if the error is not.
+/// the future is `Send` even if the error is not. If the option `rejection` of a layer below may have made the value of a success,
+/// `counted.answered_by(disposition)` takes the place of `counted.answered()`: such a value is a substitute, as that of a fallback is.
 pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, context: &mut Context) -> Call {
     let krate = context.krate.clone();
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'fallback_{}", position.index), Span::mixed_site());
     let (slots, bindings) = rebind(fallback, context);
     let (output, code) = (&context.output, &call.code);
-    let (mut outcome, mut value) = if call.has_disposition {
-        (
-            quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition)),
-            quote_mixed!((outcome, disposition)),
-        )
+    let needs_disposition = call.has_disposition && position.read_above != Reads::Nothing;
+    let mut outcome = if call.has_disposition {
+        quote_mixed!((outcome, disposition): (#output, #krate::__private::Disposition))
     } else {
-        (quote_mixed!(outcome: #output), quote_mixed!(outcome))
+        quote_mixed!(outcome: #output)
     };
     // The outcome of an alternative replaces the rejection, so the disposition is that of a made call.
-    let answered = if call.has_disposition {
-        quote_mixed!((outcome, #krate::__private::Disposition::Called))
+    let (mut value, answered) = if needs_disposition {
+        (quote_mixed!((outcome, disposition)), quote_mixed!((outcome, #krate::__private::Disposition::Called)))
     } else {
-        quote_mixed!(outcome)
+        (quote_mixed!(outcome), quote_mixed!(outcome))
+    };
+    let mut count = if call.has_disposition && call.has_made_values {
+        quote_mixed!(counted.answered_by(disposition);)
+    } else {
+        quote_mixed!(counted.answered();)
     };
     let is_failure = match &fallback.condition {
         Condition::Default | Condition::Any => None,
         condition => Some(by_condition(condition, "is_failure", &context.outcome_error(), context)),
     };
     let (mut code, mut steps) = (quote_mixed!({ #bindings #code }), TokenStream::new());
-    let mut count = quote_mixed!(counted.answered(););
     // Clippy proposes to replace a closure by a function, but a function would be called with the arguments instead of the error.
     let mut allow = TokenStream::new();
     for (index, alternative) in fallback.alternatives.iter().enumerate() {
@@ -139,7 +142,7 @@ pub(super) fn expand(fallback: &Fallback, call: &Call, position: Position, conte
     if fallback.gets_arguments() {
         context.inputs.rebind_forwarded();
     }
-    Call { future: None, code, ..*call }
+    Call { future: None, code, has_disposition: needs_disposition, ..*call }
 }
 
 /// The statement that emits the event of an alternative.

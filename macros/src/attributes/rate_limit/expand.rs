@@ -27,8 +27,9 @@ use crate::{
 /// With `permits`, the number is evaluated first: `let permits = PermitCount::count(value);`, and the call is `acquire_many_async(permits)`.
 /// If a layer above needs the disposition, the block evaluates to a pair of the outcome and the disposition.
 pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context: &Context) -> Call {
-    let Position { index, read_above, .. } = position;
-    let needs_disposition = read_above != Reads::Nothing;
+    let Position { index, .. } = position;
+    let makes_values = context.makes_values(limit.rejection.as_ref());
+    let needs_disposition = position.needs_disposition(Reads::LimitRejections, makes_values, call);
     // The label is unique: a label that shadows another draws a warning.
     let label = Lifetime::new(&format!("'call_{index}"), Span::mixed_site());
     let declaration = declaration(limit, &context.krate);
@@ -54,7 +55,7 @@ pub(super) fn expand(limit: &RateLimit, call: &Call, position: Position, context
             #admitted
         }
     };
-    let has_made_values = call.has_made_values || context.makes_values(limit.rejection.as_ref());
+    let has_made_values = call.has_made_values || makes_values;
     Call { future: None, code, has_disposition: needs_disposition, is_limited: true, has_made_values, ..*call }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// ```text
 /// #[distributed_slice(TIMEOUTS)]
-/// static LISTED: DeclaredTimeout = DeclaredTimeout::new("function", Some(limit), module_path!());
+/// static STEADFAST_LISTED: DeclaredTimeout = DeclaredTimeout::new("function", Some(limit), module_path!());
 /// let call = pin!(async { call });
 /// let outcome: R = match within(const { &limit }, call).await {
 ///     Ok(outcome) => outcome,

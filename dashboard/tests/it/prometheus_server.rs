@@ -107,9 +107,8 @@ impl Prometheus {
             if found.as_ref().is_ok_and(|values| condition(values)) {
                 return;
             }
-            if begun.elapsed() > Duration::from_secs(30) {
-                panic!("{query} returns {found:?}; targets: {:?}", self.api("targets", &[]));
-            }
+            let in_time = begun.elapsed() < Duration::from_secs(30);
+            assert!(in_time, "{query} returns {found:?}; targets: {:?}", self.api("targets", &[]));
             thread::sleep(Duration::from_millis(20));
         }
     }

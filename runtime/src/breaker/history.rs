@@ -1,58 +1,24 @@
 //! The recent history of a breaker, and its statistics by state: the number of entries and the time spent.
 
+mod details;
+mod entry;
+
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use super::outage::StoredOutage;
+pub(super) use self::details::{Details, FailureChange};
+pub use self::entry::{HistoryEntry, HistoryEvent};
 use crate::clock::{self, Moment};
 use crate::{
-    BreakerState, OpenReason,
+    BreakerState,
     errors::{FailureText, PackedReason, StoredFailureText},
 };
-
-/// An entry in the history of a breaker: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HistoryEntry {
-    /// The time of the event, converted from the monotonic clock when the history is read.
-    pub at: SystemTime,
-    /// The event.
-    pub what: HistoryEvent,
-}
-
-/// An event in the history of a breaker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HistoryEvent {
-    /// The state changed.
-    #[non_exhaustive]
-    StateChanged {
-        /// The previous state.
-        from: BreakerState,
-        /// The new state.
-        to: BreakerState,
-        /// The reason for the new state, with the counts that opened the circuit; `None` if the new state is neither open nor forced open.
-        reason: Option<OpenReason>,
-        /// The reason that an operator gave for a manual override.
-        operator_reason: Option<Arc<str>>,
-        /// The text of the failure that opened the circuit: see [`Snapshot::last_failure`](crate::Snapshot::last_failure).
-        error: Option<Arc<str>>,
-    },
-    /// A call was rejected.
-    #[non_exhaustive]
-    Rejected {
-        /// The reason for the rejection.
-        reason: OpenReason,
-        /// True if the call was made all the same, because of [`observe_only`](crate::BreakerConfig::observe_only).
-        observed: bool,
-    },
-}
 
 /// The history of a breaker, with the moments and the operator's reason of its current state.
 #[derive(Debug, Default)]
@@ -73,48 +39,6 @@ pub(super) struct History {
     /// The number of admitted trial calls.
     trial_calls: AtomicU64,
     log: Mutex<Log>,
-}
-
-/// The details of the state that do not fit into numbers.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Details {
-    /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
-    operator_reason: (u32, Option<Arc<str>>),
-    /// The text of the failure that opened the circuit last, with the moment of the opening.
-    pub(super) failure: Option<(Arc<str>, Moment)>,
-    /// The outage that has not ended yet.
-    pub(super) outage: Option<StoredOutage>,
-}
-
-impl Details {
-    /// The reason that was given for the override that began `epoch`.
-    pub(super) fn operator_reason(&self, epoch: u32) -> Option<Arc<str>> {
-        let (of_epoch, reason) = &self.operator_reason;
-        if *of_epoch == epoch { reason.clone() } else { None }
-    }
-
-    /// Moves the moments that are later than `now` to it: the clock is a different one.
-    pub(super) fn rebase(&mut self, now: Moment) {
-        if let Some((_, at)) = &mut self.failure {
-            *at = now.min(*at);
-        }
-        if let Some(outage) = &mut self.outage {
-            outage.since = now.min(outage.since);
-        }
-    }
-
-    pub(super) fn set_operator_reason(&mut self, epoch: u32, reason: Option<&Arc<str>>) {
-        self.operator_reason = (epoch, reason.cloned());
-    }
-}
-
-/// The effect of a transition on the text of the failure that opened the circuit last.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum FailureChange<'e> {
-    /// The transition does not open the circuit.
-    Kept,
-    /// The transition opens the circuit, because of a failure with this text or of something else.
-    ReplacedBy(Option<&'e Arc<str>>),
 }
 
 /// The stored entries. Rejections have their own queue, so that they do not displace changes of state.
@@ -318,6 +242,8 @@ pub(super) fn before(wall: SystemTime, ago: Duration) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

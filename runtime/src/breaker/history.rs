@@ -1,58 +1,24 @@
 //! The recent history of a breaker, and its statistics by state: the number of entries and the time spent.
 
+mod details;
+mod entry;
+
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
-use super::outage::StoredOutage;
+pub(super) use self::details::{Details, FailureChange};
+pub use self::entry::{HistoryEntry, HistoryEvent};
 use crate::clock::{self, Moment};
 use crate::{
-    BreakerState, OpenReason,
+    BreakerState,
     errors::{FailureText, PackedReason, StoredFailureText},
 };
-
-/// An entry in the history of a breaker: see [`CircuitBreaker::recent`](crate::CircuitBreaker::recent).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HistoryEntry {
-    /// The time of the event, converted from the monotonic clock when the history is read.
-    pub at: SystemTime,
-    /// The event.
-    pub what: HistoryEvent,
-}
-
-/// An event in the history of a breaker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HistoryEvent {
-    /// The state changed.
-    #[non_exhaustive]
-    StateChanged {
-        /// The previous state.
-        from: BreakerState,
-        /// The new state.
-        to: BreakerState,
-        /// The reason for the new state, with the counts that opened the circuit; `None` if the new state is neither open nor forced open.
-        reason: Option<OpenReason>,
-        /// The reason that an operator gave for a manual override.
-        operator_reason: Option<Arc<str>>,
-        /// The text of the failure that opened the circuit: see [`Snapshot::last_failure`](crate::Snapshot::last_failure).
-        error: Option<Arc<str>>,
-    },
-    /// A call was rejected.
-    #[non_exhaustive]
-    Rejected {
-        /// The reason for the rejection.
-        reason: OpenReason,
-        /// True if the call was made all the same, because of [`observe_only`](crate::BreakerConfig::observe_only).
-        observed: bool,
-    },
-}
 
 /// The history of a breaker, with the moments and the operator's reason of its current state.
 #[derive(Debug, Default)]
@@ -73,39 +39,6 @@ pub(super) struct History {
     /// The number of admitted trial calls.
     trial_calls: AtomicU64,
     log: Mutex<Log>,
-}
-
-/// The details of the state that do not fit into numbers.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Details {
-    /// The epoch to which the reason belongs, and the operator's reason for the override that began it.
-    operator_reason: (u32, Option<Arc<str>>),
-    /// The text of the failure that opened the circuit last, with the moment of the opening.
-    pub(super) failure: Option<(Arc<str>, Moment)>,
-    /// The outage that has not ended yet.
-    pub(super) outage: Option<StoredOutage>,
-}
-
-impl Details {
-    /// The reason that was given for the override that began `epoch`.
-    pub(super) fn operator_reason(&self, epoch: u32) -> Option<Arc<str>> {
-        let (of_epoch, reason) = &self.operator_reason;
-        if *of_epoch == epoch { reason.clone() } else { None }
-    }
-
-    /// Moves the moments that are later than `now` to it: the clock is a different one.
-    pub(super) fn rebase(&mut self, now: Moment) {
-        if let Some((_, at)) = &mut self.failure {
-            *at = now.min(*at);
-        }
-        if let Some(outage) = &mut self.outage {
-            outage.since = now.min(outage.since);
-        }
-    }
-
-    pub(super) fn set_operator_reason(&mut self, epoch: u32, reason: Option<&Arc<str>>) {
-        self.operator_reason = (epoch, reason.cloned());
-    }
 }
 
 /// The stored entries. Rejections have their own queue, so that they do not displace changes of state.
@@ -225,11 +158,10 @@ impl History {
     /// Publishes the details of a transition that the caller is about to make by `swap`, which returns false if it has failed: the details
     /// are then restored. A call that finds the new state therefore finds its details. The caller holds the lock of transitions.
     ///
-    /// `text` is the text of the failure that opens the circuit; `None` if the transition does not open it.
     pub(super) fn change_details(
         &self,
         now: Moment,
-        text: Option<Option<&Arc<str>>>,
+        text: FailureChange<'_>,
         change: impl FnOnce(&mut Details),
         swap: impl FnOnce() -> bool,
     ) -> bool {
@@ -237,13 +169,16 @@ impl History {
         change(&mut self.details());
         // ORDERING: Relaxed: written under the lock of transitions, and published by the transition. A rejection only reports it.
         let changed_at = self.changed_at.swap(now.as_micros(), Ordering::Relaxed);
-        let failure = text.map(|text| self.failure.replace(text));
+        let replaced = match text {
+            FailureChange::Kept => None,
+            FailureChange::ReplacedBy(text) => Some(self.failure.replace(text)),
+        };
         let has_changed = swap();
-        if has_changed {
-            drop(failure);
-        } else {
+        if !has_changed {
             self.changed_at.store(changed_at, Ordering::Relaxed);
-            failure.map(|failure| self.failure.restore(failure));
+            if let Some(replaced) = replaced {
+                self.failure.restore(replaced);
+            }
             *self.details() = before;
         }
         has_changed
@@ -307,6 +242,8 @@ pub(super) fn before(wall: SystemTime, ago: Duration) -> SystemTime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -322,12 +259,17 @@ mod tests {
             assert_eq!(history.failure().get(), text);
             true
         };
-        assert!(history.change_details(first, Some(Some(&text)), begin(first), || seen(first, Some("refused"))));
+        assert!(history.change_details(first, FailureChange::ReplacedBy(Some(&text)), begin(first), || seen(
+            first,
+            Some("refused")
+        )));
         // A transition that another thread forestalls leaves no trace.
-        assert!(!history.change_details(second, Some(None), begin(second), || !seen(second, None)));
+        assert!(
+            !history.change_details(second, FailureChange::ReplacedBy(None), begin(second), || !seen(second, None))
+        );
         seen(first, Some("refused"));
         // One that does not open the circuit keeps the text.
-        assert!(history.change_details(second, None, begin(second), || seen(second, Some("refused"))));
+        assert!(history.change_details(second, FailureChange::Kept, begin(second), || seen(second, Some("refused"))));
     }
 
     #[test]

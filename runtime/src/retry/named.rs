@@ -39,11 +39,9 @@ use crate::{registry::Capability, slices::slices};
 /// ```
 #[must_use]
 pub fn retries() -> Vec<RetrySnapshot> {
-    let mut by_name = BTreeMap::new();
-    for policy in POLICIES.iter().copied().chain(listed::all()).map(NamedPolicy::isolated) {
-        let name = policy.name();
-        let snapshot: &mut RetrySnapshot = by_name.entry(name).or_insert_with(|| RetrySnapshot::empty(name));
-        policy.statistics().add_to(snapshot);
+    let mut by_name = counts();
+    for policy in policies() {
+        let Some(snapshot) = by_name.get_mut(policy.name()) else { continue };
         for setting in policy.settings() {
             if !snapshot.settings.contains(&setting) {
                 snapshot.settings.push(setting);
@@ -51,6 +49,20 @@ pub fn retries() -> Vec<RetrySnapshot> {
         }
     }
     by_name.into_values().collect()
+}
+
+/// The counts of the named retries by name, without their settings.
+fn counts() -> BTreeMap<&'static str, RetrySnapshot> {
+    let mut by_name = BTreeMap::new();
+    for policy in policies() {
+        let name = policy.name();
+        policy.statistics().add_to(by_name.entry(name).or_insert_with(|| RetrySnapshot::empty(name)));
+    }
+    by_name
+}
+
+fn policies() -> impl Iterator<Item = &'static NamedPolicy> {
+    POLICIES.iter().copied().chain(listed::all()).map(NamedPolicy::isolated)
 }
 
 slices! {
@@ -86,7 +98,7 @@ impl Capability for Retries {
 
     #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
     fn families(&self, _: usize) -> Vec<crate::telemetry::Family> {
-        super::metrics::families(retries())
+        super::metrics::families(counts().into_values().collect())
     }
 }
 

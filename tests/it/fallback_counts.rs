@@ -422,7 +422,7 @@ fn calls_of_many_threads_are_counted_exactly() {
             scope.spawn(move || {
                 let _isolated = handle.enter();
                 for call in 0..CALLS {
-                    let letters = [['s', 's'], ['f', 's'], ['f', 'f']][call as usize % 3];
+                    let letters = [['s', 's'], ['f', 's'], ['f', 'f']][usize::try_from(call % 3).unwrap()];
                     _ = plain(letters[0], letters[1]);
                 }
             });

@@ -67,6 +67,7 @@ impl DeclaredTimeout {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Registrable for Timeout {}
 
 /// Returns the number of calls that timed out, for every `#[timeout]` of the program, and for every [`Timeout`] with a
@@ -100,7 +101,9 @@ pub fn timeouts() -> Vec<TimeoutSnapshot> {
     for DeclaredTimeout { name, limit, module } in TIMEOUTS {
         if !is_of_other_doc_test(module, running.as_deref()) {
             let entry = by_name.entry(name).or_default();
-            limit.iter().for_each(|limit| entry.limit.add(*limit));
+            if let Some(limit) = limit {
+                entry.limit.add(*limit);
+            }
         }
     }
     for Timeout { name, limit } in REGISTERED.iter().filter_map(Registered::downcast::<Timeout>) {

@@ -120,13 +120,32 @@ impl Browser {
     /// Returns a JavaScript expression for the card with this name, which the page shows escaped.
     pub(crate) fn card(name: &str) -> String {
         format!(
-            "[...document.querySelectorAll('.card')].find(card => card.querySelector('h3').textContent === {})",
+            "[...document.querySelectorAll('#cards .card')].find(card => card.querySelector('h3').textContent === {})",
             json!(steadfast::escaped(name))
         )
     }
 
+    /// Writes a text into the field that searches for names and keys.
+    pub(crate) async fn search(&self, text: &str) {
+        let script = "const search = document.querySelector('#search'); search.value = TEXT; search.dispatchEvent(new Event('input'))";
+        self.run(&script.replace("TEXT", &json!(text).to_string())).await;
+    }
+
+    /// Waits until the card with this name is in the document. The page draws only the cards that are seen, so it searches for the name if
+    /// there are too many.
+    pub(crate) async fn reveal(&self, name: &str) {
+        let card = Self::card(name);
+        let name = json!(name);
+        let script = format!(
+            "const search = document.querySelector('#search'); if (!{card} && search.value !== {name}) \
+             {{ search.value = {name}; search.dispatchEvent(new Event('input')); }} return !!{card}"
+        );
+        self.until(&script).await;
+    }
+
     /// Waits until a card shows a state: its colour, its label and its icon.
     pub(crate) async fn shows(&self, name: &str, state: &str, label: &str) {
+        self.reveal(name).await;
         let card = Self::card(name);
         let script = format!(
             "const card = {card}; const pill = card?.querySelector('.pill'); \
@@ -151,6 +170,7 @@ impl Browser {
     }
 
     pub(crate) async fn open_details(&self, name: &str) {
+        self.reveal(name).await;
         self.run(&format!("({}).querySelector('.name').click()", Self::card(name))).await;
         self.until("return document.querySelector('#details').open").await;
     }

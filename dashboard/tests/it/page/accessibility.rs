@@ -41,16 +41,28 @@ async fn check_all(scenario: &str, details: &[&str]) {
     for (width, height) in SCREENS {
         page.browser.resize(width, height).await;
         for view in ["cards", "table"] {
-            let select = format!(
-                "const button = document.querySelector('#view [data-view={view}], #view [value={view}]'); if (!button) throw new Error('no button for {view}'); button.click();"
+            let is_chosen = format!(
+                "return String({}) === document.querySelector('#view').getAttribute('aria-pressed')",
+                view == "table"
             );
-            page.run(&select).await;
+            if page.run(&is_chosen).await == false {
+                page.run("document.querySelector('#view').click()").await;
+                page.until(&is_chosen).await;
+            }
             page.advance(2).await;
             for theme in THEMES {
                 page.browser.theme(theme).await;
                 check(&page, &format!("{view}, {theme}, {width}"), &mut found).await;
             }
         }
+        // The part that is beside the breakers on a large screen.
+        page.run("[...document.querySelectorAll('[data-tab=limits]')].find(tab => tab.checkVisibility()).click()")
+            .await;
+        for theme in THEMES {
+            page.browser.theme(theme).await;
+            check(&page, &format!("limits and retries, {theme}, {width}"), &mut found).await;
+        }
+        page.run("document.querySelector('.pages [data-tab=breakers]').click()").await;
         for id in details {
             open(&page, id).await;
             for theme in THEMES {
@@ -130,12 +142,12 @@ for (const card of document.querySelectorAll('#cards .card')) {
     probe.remove();
   }
 }
-for (const rect of document.querySelectorAll('#cards svg rect[class]')) {
+for (const rect of document.querySelectorAll('#cards .strip rect')) {
   const style = getComputedStyle(rect);
-  if (style.fill === 'none' || style.fill.startsWith('url') || !rect.checkVisibility()) continue;
-  rows.push(['strip', rect.getAttribute('class'), contrast(over(parse(style.fill), behind(rect.closest('svg').parentElement)), behind(rect.closest('svg').parentElement)), 3]);
+  if (style.fill === 'none' || rect.matches('.known') || style.fill.startsWith('url') || !rect.checkVisibility()) continue;
+  rows.push(['strip', rect.dataset.state, contrast(over(parse(style.fill), behind(rect.closest('svg').parentElement)), behind(rect.closest('svg').parentElement)), 3]);
 }
-for (const control of document.querySelectorAll('input, select, button.secondary, .state-filter')) {
+for (const control of document.querySelectorAll('input, select, button.secondary')) {
   if (!control.checkVisibility()) continue;
   const style = getComputedStyle(control);
   if (style.borderTopStyle === 'none' || parseFloat(style.borderTopWidth) === 0) continue;

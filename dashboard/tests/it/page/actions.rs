@@ -170,6 +170,6 @@ async fn the_details_show_that_the_connection_is_lost() {
     // An item that has disappeared is told apart from a lost connection.
     page.run("fake.routes['api/item'] = () => fake.json(404, { error: 'not found' })").await;
     page.advance(5).await;
-    page.until("return /no longer|disappeared|gone|removed/i.test(document.querySelector('#details').innerText)").await;
+    page.until("return /not found|no longer|removed/i.test(document.querySelector('#details').innerText)").await;
     page.close().await;
 }

@@ -59,10 +59,10 @@ async fn the_page_is_live_behind_nginx_with_its_defaults() {
     let served = Served::new(&Dashboard::new());
     let nginx = tokio::task::spawn_blocking(move || (Nginx::start(&served), served)).await.unwrap();
     let browser = Browser::start(1440, 900, "light").await;
-    browser.inject("new MutationObserver((_, observer) => { if (document.querySelector('#live')?.dataset.state === 'live') { window.live ??= performance.now(); observer.disconnect(); } }).observe(document, { subtree: true, childList: true, attributes: true })").await;
+    browser.inject("new MutationObserver((_, observer) => { if (document.querySelector('#live')?.dataset.state === 'live') { window.liveAt ??= performance.now(); observer.disconnect(); } }).observe(document, { subtree: true, childList: true, attributes: true })").await;
     browser.go(&nginx.0.url).await;
     browser.until(LIVE).await;
-    eprintln!("live behind nginx after {:.0} ms", browser.run("return window.live").await.as_f64().unwrap());
+    eprintln!("live behind nginx after {:.0} ms", browser.run("return window.liveAt").await.as_f64().unwrap());
     browser.shows("proxied", "closed", "Closed").await;
     let begun = Instant::now();
     PROXIED.force_open();

@@ -8,8 +8,8 @@ use crate::browser::Browser;
 
 const NAMES: &str = "return [...document.querySelectorAll('#cards .card .name')].map(name => name.textContent.trim())";
 
-/// A script that opens the closed breaker `catalogue`, which is far down in the order of severity.
-const OPEN_CATALOGUE: &str = "return fake.change('breaker catalogue', { condition: 'open', state: 'open', since: fake.now(), until: fake.now() + 30, \
+/// A script that opens the closed breaker `stock`, which is far down in the order of severity.
+const OPEN_STOCK: &str = "return fake.change('breaker stock', { condition: 'open', state: 'open', since: fake.now(), until: fake.now() + 30, \
     admitted_share: 0, transitions: 1, reason: 'open after 5 failures in a row', outage: { since: fake.now(), reason: 'open after 5 failures in a row', failed_recoveries: 0, error: null } })";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,9 +18,9 @@ async fn the_order_stands_still_while_the_focus_is_in_the_list() {
     let before = page.run(NAMES).await;
     page.run("document.querySelectorAll('#cards .card .name')[2].focus(); window.focused = document.activeElement")
         .await;
-    page.run(OPEN_CATALOGUE).await;
+    page.run(OPEN_STOCK).await;
     page.advance(5).await;
-    page.browser.shows("catalogue", "open", "Open").await;
+    page.browser.shows("stock", "open", "Open").await;
     assert_eq!(page.run(NAMES).await, before);
     assert_eq!(page.run("return document.activeElement === focused && focused.isConnected").await, json!(true));
     // A button sorts again; the focus is not lost by it.
@@ -28,7 +28,7 @@ async fn the_order_stands_still_while_the_focus_is_in_the_list() {
     page.until(&format!("return !!({sort})")).await;
     page.run(&format!("({sort}).click()")).await;
     page.advance(1).await;
-    page.until("return document.querySelector('#cards .card .name').textContent.includes('catalogue')").await;
+    page.until("return document.querySelector('#cards .card .name').textContent.includes('stock')").await;
     page.close().await;
 }
 

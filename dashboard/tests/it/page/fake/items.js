@@ -51,7 +51,7 @@
   }
 
   const OTHERS = [
-    { id: "retry charge", kind: "retry", name: "charge", calls: 8735, first_try: 6027, retried: 2620, failed: 88, attempts: 11_600, retries: 2865, exhausted: 60, denied: 12, not_transient: 16, attempt_durations: durations, last_minute: { seconds: 60, calls: 870, retried: 260, failed: 8, attempts: 1160 } },
+    { id: "retry charge", kind: "retry", name: "charge", calls: 8735, first_try_successes: 6027, retried_successes: 2620, attempts: 11_600, retries: 2865, exhausted: 60, denied: 12, not_transient: 16, attempt_durations: durations, last_minute: { seconds: 60, calls: 870, retried: 260, failed: 8, attempts: 1160 } },
     { id: "retry nightly export", kind: "retry", name: "nightly export", calls: 2, cancelled: 2, attempts: 2, last_minute: { seconds: 60, calls: 0, retried: 0, failed: 0, attempts: 0 } },
     { id: "rate_limit geocoder", kind: "rate_limit", name: "geocoder", limit: 100, per: 1, in_window: 100, waiting: 4, admitted: 90_210, rejected: 812, last_minute: { seconds: 60, admitted: 6000, rejected: 141 } },
     { id: "rate_limits tenants", kind: "rate_limit_group", name: "tenants", limit: 50, per: 1, keys: 312, max_keys: 10_000, reached: 2, admitted: 190_000, rejected: 533, most_rejected: [{ name: "tenants", key: "acme", limit: 50, per: 1, in_window: 50, waiting: 0, admitted: 10, rejected: 500 }], last_minute: { seconds: 60, admitted: 900, rejected: 3 } },

@@ -55,7 +55,7 @@
 
   /** Answers to requests by path; items.js adds some, and a test replaces them. A function returns a response, or throws as a lost connection does. */
   const routes = {
-    "api/live": (request) => (request.search.has("once") ? once() : open(request.signal)),
+    "api/live": live,
     "api/keys": () => json(200, { total: 0, matches: 0, keys: [] }),
     "api/events": () => json(200, { last: 0, events: [] }),
     "api/overrides": () => json(200, { state: "forced-open", applied: 1, expires_at: fake.now() + 900, n: 1 }),
@@ -70,6 +70,10 @@
       own.error(signal.reason);
     });
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
+  }
+
+  function live({ search, signal }) {
+    return search.has("once") ? once() : open(signal);
   }
 
   function once() {
@@ -97,7 +101,7 @@
     routes,
     json,
     never,
-    open,
+    live,
     once,
     /** The requests of the page, oldest first. */
     requests: [],

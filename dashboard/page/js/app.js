@@ -61,7 +61,10 @@ function onMessage(name, data) {
   status.received();
   if (name === "log") return log.add(data.events);
   const restarted = name === "start" && store.meta && store.meta.started !== data.started;
-  if (restarted) log.clear();
+  if (restarted) {
+    log.clear();
+    list.restart();
+  }
   const first = !store.rows.size;
   const result = store.apply(name, data);
   if (name === "start") onStart(data);

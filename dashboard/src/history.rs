@@ -10,9 +10,9 @@ use steadfast::{DurationHistogram, Durations};
 /// The time between two samples.
 pub(crate) const STEP: Duration = Duration::from_secs(10);
 /// The number of samples that are kept.
-const MAX_SAMPLES: u64 = 60;
+const MAX_SAMPLES: u32 = 60;
 /// The number of samples in a minute.
-const PER_MINUTE: u64 = 6;
+const PER_MINUTE: u32 = 6;
 /// After a gap longer than this between two samples, in seconds, the counts between them are unknown: the program was suspended.
 const MAX_GAP: f64 = 30.0;
 /// The number of state changes that are kept for each item.
@@ -27,7 +27,7 @@ pub(crate) type Totals = [u64; COUNTS];
 #[derive(Debug, Default)]
 pub(crate) struct Ticks {
     /// The number of the newest sample; the first has number 1.
-    newest: u64,
+    newest: u32,
     times: VecDeque<f64>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Ticks {
 #[derive(Debug)]
 pub(crate) struct Track {
     /// The number of the first sample of the item.
-    first: u64,
+    first: u32,
     /// The counts at the newest sample.
     totals: Totals,
     /// The durations at the newest sample.
@@ -43,7 +43,7 @@ pub(crate) struct Track {
     /// The changes between samples, if any, oldest first.
     deltas: VecDeque<Delta>,
     /// The durations between the samples of the last minute, oldest first.
-    recent_durations: VecDeque<(u64, DurationHistogram)>,
+    recent_durations: VecDeque<(u32, DurationHistogram)>,
     /// The state changes of the last ten minutes, oldest first.
     changes: VecDeque<(f64, &'static str)>,
 }
@@ -51,7 +51,8 @@ pub(crate) struct Track {
 /// The change of the counts in the time before a sample.
 #[derive(Debug)]
 struct Delta {
-    sample: u64,
+    /// The number of the sample. 32 bits are enough for 1,361 years.
+    sample: u32,
     counts: [u32; COUNTS],
 }
 
@@ -81,18 +82,23 @@ impl Ticks {
         }
         self.newest += 1;
         self.times.push_back(now);
-        if self.times.len() as u64 > MAX_SAMPLES + 1 {
+        if self.len() > MAX_SAMPLES + 1 {
             self.times.pop_front();
         }
     }
 
+    /// Returns the number of samples whose time is known.
+    fn len(&self) -> u32 {
+        u32::try_from(self.times.len()).unwrap_or(u32::MAX)
+    }
+
     /// Returns the number of the oldest sample whose time is known.
-    fn oldest(&self) -> u64 {
-        self.newest + 1 - self.times.len() as u64
+    fn oldest(&self) -> u32 {
+        self.newest + 1 - self.len()
     }
 
     /// Returns the time of a sample.
-    fn time(&self, sample: u64) -> Option<f64> {
+    fn time(&self, sample: u32) -> Option<f64> {
         let index = usize::try_from(sample.checked_sub(self.oldest())?).ok()?;
         self.times.get(index).copied()
     }
@@ -102,7 +108,7 @@ impl Track {
     /// Begins with the counts at the newest sample, if `is_sampled`, or else at the next one.
     pub(crate) fn new(ticks: &Ticks, is_sampled: bool, totals: Totals, durations: Option<&Durations>) -> Self {
         Self {
-            first: ticks.newest + u64::from(!is_sampled),
+            first: ticks.newest + u32::from(!is_sampled),
             totals,
             durations: durations.map(Durations::all),
             deltas: VecDeque::new(),

@@ -1,8 +1,8 @@
 //! A live web page that shows the circuit breakers, retries, rate limits and bulkheads of a program that uses [`steadfast`].
 //!
 //! Every breaker of the program is listed, even before its first call: its state, the reason and the remaining time if it is open,
-//! its counts compared with the threshold, and its recent events. The same data is served as JSON at `/api/breakers` and as
-//! Prometheus metrics at `/metrics`.
+//! its counts compared with the threshold, and its recent events. The same data is served as JSON at `/api/breakers`, described by the
+//! JSON Schemas in the folder `schema`, and as Prometheus metrics at `/metrics`.
 //!
 //! The dashboard can run its own server, reachable from this machine only:
 //!

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use steadfast::Override;
 
 use crate::access::MAX_OPERATOR_CHARS;
@@ -64,12 +64,29 @@ pub(crate) struct RequestBody {
     overflow: bool,
     action: OverrideAction,
     reason: Option<String>,
-    /// The time until the override ends, in seconds: `None` if the field is absent, `Some(None)` if it is null.
-    #[serde(default, deserialize_with = "present")]
-    expires_in: Option<Option<f64>>,
+    #[serde(default)]
+    expires_in: Expiry,
     operator: Option<String>,
     request_id: Option<String>,
     expected_transitions: Option<u64>,
+}
+
+/// The field `expires_in`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(from = "Option<f64>")]
+enum Expiry {
+    #[default]
+    Absent,
+    /// Null.
+    Never,
+    /// The time until the override ends, in seconds.
+    Seconds(f64),
+}
+
+impl From<Option<f64>> for Expiry {
+    fn from(seconds: Option<f64>) -> Self {
+        seconds.map_or(Self::Never, Self::Seconds)
+    }
 }
 
 /// The expiry of an override whose request has none. A forgotten override ends by then.
@@ -110,14 +127,14 @@ impl RequestBody {
         if request_id.as_ref().is_some_and(|id| !is_id(id)) {
             return Err("`request_id` must be 8 to 64 visible ASCII characters");
         }
-        let is_reset = action == OverrideAction::Reset;
-        let expires_in = match expires_in.map(|seconds| seconds.map(Duration::try_from_secs_f64)) {
-            None if is_reset => None,
-            None => Some(DEFAULT_EXPIRY),
-            Some(None) => None,
-            Some(Some(_)) if is_reset => return Err("a reset takes no `expires_in`"),
-            Some(Some(Ok(expires_in))) if !expires_in.is_zero() => Some(expires_in),
-            Some(Some(_)) => return Err("`expires_in` must be a number of seconds above zero, or null for no expiry"),
+        let expires_in = match (expires_in, action) {
+            (Expiry::Never, _) | (Expiry::Absent, OverrideAction::Reset) => None,
+            (Expiry::Absent, _) => Some(DEFAULT_EXPIRY),
+            (Expiry::Seconds(_), OverrideAction::Reset) => return Err("a reset takes no `expires_in`"),
+            (Expiry::Seconds(seconds), _) => {
+                let expires_in = Duration::try_from_secs_f64(seconds).ok().filter(|expires_in| !expires_in.is_zero());
+                Some(expires_in.ok_or("`expires_in` must be a number of seconds above zero, or null for no expiry")?)
+            }
         };
         Ok(OverrideRequest {
             breaker,
@@ -163,11 +180,6 @@ impl OverrideAction {
             Self::Reset => "reset",
         }
     }
-}
-
-/// Deserializes a field that is present, so that null differs from an absent field.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 fn trimmed(text: Option<String>) -> Option<String> {

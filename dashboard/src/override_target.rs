@@ -121,8 +121,9 @@ impl Target {
             Self::Breaker(breaker) => breaker.apply_override(requested),
             Self::Key(breaker) => breaker.apply_override(requested),
             Self::AllKeys(first, others) => {
-                first.apply_override(requested);
-                others.iter().for_each(|breaker| breaker.apply_override(requested));
+                for breaker in [first].into_iter().chain(others) {
+                    breaker.apply_override(requested);
+                }
                 return 1 + others.len();
             }
         }

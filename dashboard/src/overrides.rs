@@ -62,7 +62,7 @@ pub(crate) async fn override_breaker(State(AppState(inner)): State<AppState>, pa
     };
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
     let operator = inner.access.operator(&parts, request.operator.clone());
-    let request = OverrideRequest { peer, operator, ..request };
+    let request = OverrideRequest { operator, peer, ..request };
     match answer {
         None => answer_to(&inner, request).await.into_response(),
         // A request that is repeated while the first is in progress waits for its answer.

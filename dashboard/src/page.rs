@@ -89,7 +89,7 @@ impl BasePath {
     fn links(&self, path: &str) -> String {
         match (&self.0, path.rsplit_once('/')) {
             (Some(base), _) => base.clone(),
-            (None, Some((_, ""))) | (None, None) => "./".to_owned(),
+            (None, Some((_, "")) | None) => "./".to_owned(),
             (None, Some((_, last))) => format!("./{last}/"),
         }
     }

@@ -21,8 +21,8 @@ struct Arguments {
 #[derive(Clone, Subcommand)]
 enum Task {
     /// Runs all tests and lists the failures: unit and behaviour tests, compile errors, documentation examples, the runtime without
-    /// its default features, and the guard on the instructions of a successful call. Installs Chromium, Postgres, Prometheus and Redis
-    /// if they are missing. Uses cargo-nextest if it is installed
+    /// its default features, and the guard on the instructions of a successful call. Installs Chromium, nginx, npm with axe-core,
+    /// Postgres, Prometheus and Redis if they are missing. Uses cargo-nextest if it is installed
     Test,
     /// Runs the checks that every change must pass: formatting, lints, documentation, tests
     Ci,
@@ -37,10 +37,10 @@ enum Task {
         #[arg(long)]
         long: bool,
     },
-    /// Measures latencies and costs of a fleet on a real Redis and prints them, without pass or fail. Each subject takes up to
-    /// several minutes
+    /// Measures and prints, without pass or fail: latencies and costs of a fleet on a real Redis, and the cost of the dashboard's page
+    /// in Chromium with 10, 1,000 and 10,000 breakers. Each subject takes up to several minutes
     Measure {
-        /// `trips`, `message`, `recoveries`, `faults`, `cost`, `flood`; all of them by default
+        /// `page`, `trips`, `message`, `recoveries`, `faults`, `cost`, `flood`; all of them by default
         subjects: Vec<String>,
     },
     /// Measures steadfast and all peers side by side, prints the tables and writes benches/RESULTS.md and its charts. Needs an idle
@@ -130,9 +130,24 @@ fn guard(steps: &[Step]) -> bool {
 }
 
 fn measure(subjects: &[String]) -> bool {
+    let (page, fleets): (Vec<_>, Vec<_>) = subjects.iter().map(String::as_str).partition(|&subject| subject == "page");
+    let has_page = subjects.is_empty() || !page.is_empty();
+    let has_fleets = subjects.is_empty() || !fleets.is_empty();
+    (!has_page || measure_page()) && (!has_fleets || measure_fleets(&fleets))
+}
+
+/// Measures the page. Each number of breakers is compiled in, since each breaker is a static.
+fn measure_page() -> bool {
+    programs::install(programs::FOR_PAGE)
+        && ["10", "1000", "10000"].into_iter().all(|breakers| {
+            let bench = ["bench", "--package", "steadfast-dashboard", "--bench", "page"];
+            cargo::run("measurement of the page", &bench, &[("PAGE_BREAKERS", breakers)])
+        })
+}
+
+fn measure_fleets(subjects: &[&str]) -> bool {
     let bench = ["bench", "--package", "steadfast-redis", "--bench", "measure", "--"];
-    let bench: Vec<_> = bench.into_iter().chain(subjects.iter().map(String::as_str)).collect();
-    programs::install(programs::FOR_FLEETS) && cargo::run("fleet measurements", &bench, &[])
+    programs::install(programs::FOR_FLEETS) && cargo::run("fleet measurements", &[&bench, subjects].concat(), &[])
 }
 
 fn bench(arguments: &[String]) -> bool {

@@ -28,6 +28,9 @@ pub(crate) fn run_all() -> bool {
     if !programs::install(programs::FOR_TESTS) {
         failures.push("programs for the tests: not installed, see above".to_owned());
     }
+    if !programs::install_axe_core() {
+        failures.push("axe-core for the tests: not installed, see above".to_owned());
+    }
     let has_nextest = cargo::has_subcommand("nextest");
     let tests = if has_nextest { BY_NEXTEST } else { BY_CARGO };
     for step in [tests, EXAMPLES_IN_DOCS, WITHOUT_DEFAULT_FEATURES] {

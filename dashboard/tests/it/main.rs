@@ -11,16 +11,14 @@ mod exposure;
 mod mounting;
 mod overrides;
 mod page;
+mod process;
 mod prometheus;
 mod rules;
 mod viewers;
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -30,6 +28,8 @@ use reqwest::blocking::Client;
 use steadfast::{BreakerConfig, CircuitBreaker};
 use steadfast_dashboard::{Dashboard, Server, Token};
 use tokio::runtime::Runtime;
+
+use self::process::{Folder, Running, missing};
 
 const TOKEN: &str = "a-token-of-the-tests";
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(2).half_open_max_calls(1);
@@ -127,46 +127,4 @@ fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
 
 fn succeed(breaker: &CircuitBreaker) {
     breaker.call(|| Ok::<_, io::Error>(())).unwrap();
-}
-
-/// A child process that is killed on drop.
-struct Running(Child);
-
-impl Running {
-    /// Starts a program; panics with installation instructions if it is missing.
-    fn start(program: &str, arguments: &[&str], output: Stdio) -> Self {
-        let mut command = Command::new(program);
-        let started = command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn();
-        Self(started.unwrap_or_else(|error| missing(program, &error)))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
-    }
-}
-
-fn missing(program: &str, error: &io::Error) -> ! {
-    panic!("{program} cannot be run ({error}): `cargo xtask test` installs what the tests need")
-}
-
-/// A new empty folder that is deleted on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("steadfast-dashboard-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
-    }
 }

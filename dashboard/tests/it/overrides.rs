@@ -161,7 +161,8 @@ fn the_overflow_breaker_is_addressed_by_a_flag() {
 /// Sends an override of `breaker`, with these additional fields, and returns the status and the JSON of the response.
 fn send(served: &Served, breaker: &str, fields: Value) -> (StatusCode, Value) {
     let mut body = json!({ "breaker": breaker, "action": "force_open", "reason": "a test" });
-    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let Value::Object(fields) = fields else { panic!("not an object: {fields}") };
+    body.as_object_mut().unwrap().extend(fields);
     let response = valid(served).body(body.to_string()).send().unwrap();
     (response.status(), response.json().unwrap())
 }

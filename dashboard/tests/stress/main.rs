@@ -1,11 +1,12 @@
 //! 100,000 mixed calls from tasks and threads through one breaker and one retry, many of them aborted, panicking or rejected, while
 //! the settings change and an operator overrides the state. Afterwards, the counts of the callers, the snapshots, the events, the
-//! metrics and the JSON agree exactly.
+//! metrics, the JSON and the rows of the stream agree exactly. A fallback on top counts what its callers get.
 //!
 //! A test binary of its own, because events belong to the whole process.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod outputs;
 mod workload;
 
 use std::{
@@ -16,30 +17,19 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
 use steadfast::{
-    RetrySnapshot, Snapshot,
+    FallbackSnapshot,
     events::{self, Event},
 };
-use steadfast_dashboard::Dashboard;
 use tokio::runtime::Runtime;
 
-use self::workload::{BODIES, CALLS, Counts, THREADS, operate, run_tasks, run_thread, silence_expected_panics};
+use self::{
+    outputs::{Callers, Expected, Outputs},
+    workload::{BODIES, CALLS, Counts, THREADS, operate, run_tasks, run_thread, silence_expected_panics},
+};
 
 /// The received events, by kind.
 static EVENTS: Counts = Counts::new();
-
-/// Returns the value of a sample in Prometheus' text format.
-fn sample(metrics: &str, name: &str, labels: &[&str]) -> u64 {
-    let matches =
-        |line: &&str| line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label));
-    let line = metrics.lines().find(matches).unwrap_or_else(|| panic!("{name} {labels:?} in {metrics}"));
-    line.rsplit(' ').next().unwrap().parse().unwrap()
-}
-
-fn entry<'j>(json: &'j Value, section: &str) -> &'j Value {
-    json[section].as_array().unwrap().iter().find(|entry| entry["name"] == "stress").unwrap()
-}
 
 #[test]
 fn callers_snapshots_events_metrics_and_json_agree() {
@@ -59,6 +49,7 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     });
 
     let runtime = Runtime::new().unwrap();
+    let outputs = Outputs::new(&runtime);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| operate(&done));
@@ -116,66 +107,28 @@ fn callers_snapshots_events_metrics_and_json_agree() {
     assert!(delivered() > 0);
     subscription.unsubscribe();
 
-    compare_outputs(&runtime, &snapshot, &retries);
-}
-
-/// Compares the metrics and the JSON with the snapshots.
-fn compare_outputs(runtime: &Runtime, snapshot: &Snapshot, retries: &RetrySnapshot) {
-    let server = runtime.block_on(Dashboard::new().bind("127.0.0.1:0")).unwrap();
-    let address = server.address();
-    runtime.spawn(server.run());
-    let get = |path: &str| {
-        let url = format!("http://{address}{path}");
-        runtime.block_on(async { reqwest::get(url).await.unwrap().text().await.unwrap() })
+    // The fallbacks of the two functions agree with their callers: the same names, whatever happened below.
+    let fallbacks: Vec<_> =
+        steadfast::fallbacks().into_iter().filter(|fallback| fallback.breakers == ["stress"]).collect();
+    assert_eq!(fallbacks.len(), 2);
+    let sum = |count: fn(&FallbackSnapshot) -> u64| fallbacks.iter().map(count).sum::<u64>();
+    let callers = Callers {
+        answered: sum(|fallback| fallback.answered),
+        fallback: sum(|fallback| fallback.fallback),
+        failed: sum(|fallback| fallback.failed),
+        cancelled: sum(|fallback| fallback.cancelled),
+        panicked: sum(|fallback| fallback.panicked),
     };
-    let metrics = get("/metrics");
-    let of_breaker = |outcome: &str| {
-        sample(&metrics, "circuit_breaker_calls_total", &["service=\"stress\"", &format!("outcome=\"{outcome}\"")])
-    };
-    assert_eq!(of_breaker("success"), snapshot.successes);
-    assert_eq!(of_breaker("failure"), snapshot.failures);
-    assert_eq!(of_breaker("ignored"), snapshot.ignored);
-    assert_eq!(of_breaker("cancelled"), snapshot.cancelled);
-    assert_eq!(of_breaker("rejected"), snapshot.rejections);
-    let of_retry =
-        |outcome: &str| sample(&metrics, "retry_calls_total", &["retry=\"stress\"", &format!("outcome=\"{outcome}\"")]);
-    assert_eq!(of_retry("first_try"), retries.first_try_successes);
-    assert_eq!(of_retry("retried"), retries.retried_successes);
-    assert_eq!(of_retry("not_transient"), retries.not_transient);
-    assert_eq!(of_retry("rejected"), retries.rejected);
-    assert_eq!(of_retry("exhausted"), retries.exhausted);
-    assert_eq!(of_retry("cancelled"), retries.cancelled);
-    assert_eq!(of_retry("panicked"), retries.panicked);
-    let of_attempts = |name: &str| sample(&metrics, name, &["retry=\"stress\""]);
-    assert_eq!(of_attempts("retry_attempts_total"), retries.attempts);
-    assert_eq!(of_attempts("retry_rejections_total"), retries.rejections);
+    assert_eq!(
+        callers,
+        Callers {
+            answered: success,
+            fallback: rejected,
+            failed: transient + not_transient,
+            cancelled: aborted,
+            panicked
+        }
+    );
 
-    let json: Value = serde_json::from_str(&get("/api/breakers")).unwrap();
-    let breaker = entry(&json, "breakers");
-    for (field, count) in [
-        ("successes", snapshot.successes),
-        ("failures", snapshot.failures),
-        ("ignored", snapshot.ignored),
-        ("cancelled", snapshot.cancelled),
-        ("rejections", snapshot.rejections),
-        ("transitions", snapshot.transitions),
-    ] {
-        assert_eq!(breaker[field], count, "{field}");
-    }
-    let retry = entry(&json, "retries");
-    for (field, count) in [
-        ("first_try_successes", retries.first_try_successes),
-        ("retried_successes", retries.retried_successes),
-        ("not_transient", retries.not_transient),
-        ("rejected", retries.rejected),
-        ("exhausted", retries.exhausted),
-        ("cancelled", retries.cancelled),
-        ("panicked", retries.panicked),
-        ("attempts", retries.attempts),
-        ("rejections", retries.rejections),
-        ("retries", retries.retries),
-        ("calls", retries.calls()),
-    ] {
-        assert_eq!(retry[field], count, "{field}");
-    }
+    outputs.compare(&Expected { snapshot, retries, callers });
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use steadfast::{BreakerConfig, CircuitOpen, Transient, circuit_breaker, retry};
+use steadfast::{BreakerConfig, CircuitOpen, Transient, circuit_breaker, fallback, retry};
 use tokio::{task, time::timeout};
 
 const TASKS: u64 = 80_000;
@@ -46,6 +46,20 @@ impl From<CircuitOpen> for Failure {
     fn from(_: CircuitOpen) -> Self {
         Self::Open
     }
+}
+
+/// The value of a call that a caller can use.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// The function has answered.
+    Real,
+    /// The fallback has answered, because the breaker has rejected the call.
+    Substitute,
+}
+
+fn substitute(error: &Failure) -> Result<Answer, Failure> {
+    _ = error;
+    Ok(Answer::Substitute)
 }
 
 /// Counts by name.
@@ -82,7 +96,7 @@ impl Body {
     }
 
     /// Ends with the outcome selected by `number`; more than half of all numbers select success.
-    fn end(mut self, number: u64) -> Result<(), Failure> {
+    fn end(mut self, number: u64) -> Result<Answer, Failure> {
         let (outcome, result) = match number % 20 {
             0..5 => ("failed", Err(Failure::Transient)),
             5 => ("failed", Err(Failure::Permanent)),
@@ -91,7 +105,7 @@ impl Body {
                 self.outcome = "panicked";
                 panic!("{EXPECTED_PANIC}");
             }
-            _ => ("succeeded", Ok(())),
+            _ => ("succeeded", Ok(Answer::Real)),
         };
         self.outcome = outcome;
         result
@@ -106,10 +120,11 @@ impl Drop for Body {
 
 const EXPECTED_PANIC: &str = "a panic of the workload";
 
+#[fallback(|error| substitute(&error), if = |error: &Failure| *error == Failure::Open)]
 #[retry(name = "stress", max_attempts = 3, backoff = none)]
 #[circuit_breaker(name = "stress", failure_threshold = 5, recovery_timeout = 1ms,
                   failure_if = |error: &Failure| *error != Failure::Ignored)]
-async fn call_async(seed: u64) -> Result<(), Failure> {
+async fn call_async(seed: u64) -> Result<Answer, Failure> {
     let body = Body::begin();
     let number = random(seed);
     for _ in 0..number % 3 {
@@ -121,10 +136,11 @@ async fn call_async(seed: u64) -> Result<(), Failure> {
     body.end(number / 11)
 }
 
+#[fallback(|error| substitute(&error), if = |error: &Failure| *error == Failure::Open)]
 #[retry(name = "stress", max_attempts = 3, backoff = none)]
 #[circuit_breaker(name = "stress", failure_threshold = 5, recovery_timeout = 1ms,
                   failure_if = |error: &Failure| *error != Failure::Ignored)]
-fn call(seed: u64) -> Result<(), Failure> {
+fn call(seed: u64) -> Result<Answer, Failure> {
     Body::begin().end(random(seed))
 }
 
@@ -136,12 +152,13 @@ fn random(seed: u64) -> u64 {
     number ^ number >> 31
 }
 
-fn count_call(result: &Result<(), Failure>) {
+fn count_call(result: &Result<Answer, Failure>) {
     CALLS.add(match result {
-        Ok(()) => "success",
+        Ok(Answer::Real) => "success",
+        Ok(Answer::Substitute) => "rejected",
         Err(Failure::Transient) => "transient",
         Err(Failure::Permanent | Failure::Ignored) => "not transient",
-        Err(Failure::Open) => "rejected",
+        Err(Failure::Open) => "rejected without a fallback",
     });
 }
 

@@ -1,10 +1,11 @@
-//! The cards of rate limits and bulkheads.
+//! The rows and details of rate limits and bulkheads.
 
 use std::time::Duration;
 
 use serde_json::json;
 use steadfast::{Bulkhead, BulkheadConfig, KeyedBulkheads, KeyedRateLimits, RateLimit, RateLimitConfig};
 use steadfast_dashboard::Dashboard;
+use thirtyfour::Key;
 
 use crate::{Served, browser::Browser};
 
@@ -18,14 +19,34 @@ steadfast::register!(BULKHEAD);
 static BULKHEADS: KeyedBulkheads = KeyedBulkheads::new("watched hosts", BulkheadConfig::new().max_concurrent(1));
 steadfast::register!(BULKHEADS);
 
+/// Returns a JavaScript expression for the row of a limit.
+fn row(name: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#limits .row')].find(row => row.querySelector('.row-name span').textContent === {})",
+        json!(name)
+    )
+}
+
+/// Waits until the row of a limit shows a state: its colour, its icon, and its label for screen readers.
+async fn shows(browser: &Browser, name: &str, state: &str, label: &str) {
+    let script = format!(
+        "const row = {}; return row?.dataset.state === '{state}' && row.querySelector('.row-name').textContent.endsWith({}) && !!row.querySelector('svg path')",
+        row(name),
+        json!(label)
+    );
+    browser.until(&script).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn cards_of_limits_show_usage_and_capacity() {
+async fn limits_show_usage_and_capacity() {
     const EVIL: &str = "<img src=x onerror=window.pwned=1>";
     let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
-    browser.shows("watched rate", "free", "Free").await;
-    browser.shows("watched bulkhead", "free", "Free").await;
-    browser.shows("watched tenants", "free", "Free").await;
+    // A small screen and the side of a large one show either the log or the limits.
+    browser.click(".side .tabs [data-tab=limits]").await;
+    for name in ["watched rate", "watched bulkhead", "watched tenants"] {
+        shows(&browser, name, "free", "Free").await;
+    }
     (0..5).for_each(|_| _ = RATE.try_acquire());
     let permits = [BULKHEAD.try_acquire().unwrap(), BULKHEAD.try_acquire().unwrap()];
     BULKHEAD.try_acquire().unwrap_err();
@@ -35,41 +56,47 @@ async fn cards_of_limits_show_usage_and_capacity() {
     let of_host = BULKHEADS.bulkhead("host <b>").try_acquire_owned().unwrap();
     (0..3).for_each(|_| drop(BULKHEADS.bulkhead("host <b>").try_acquire().unwrap_err()));
 
-    browser.shows("watched rate", "full", "At its limit").await;
-    browser.shows("watched bulkhead", "full", "Full").await;
-    browser.shows("watched tenants", "full", "1 at the limit").await;
-    browser.shows("watched hosts", "full", "1 full").await;
+    shows(&browser, "watched rate", "full", "At its limit").await;
+    shows(&browser, "watched bulkhead", "full", "Full").await;
+    shows(&browser, "watched tenants", "full", "1 at the limit").await;
+    shows(&browser, "watched hosts", "full", "1 full").await;
     for (name, parts) in [
-        ("watched rate", &["Rate limit", "2 calls per 1 h", "In use", "2 of 2", "Admitted2", "Rejected3"][..]),
+        ("watched rate", &["Rate limit", "2 calls per 1 h", "2 of 2 in use", "Admitted 2", "Rejected 3"][..]),
         (
             "watched bulkhead",
-            &["Bulkhead", "At most 2 concurrent calls", "In flight", "2 of 2", "Admitted2", "Rejected1"],
+            &["Bulkhead", "At most 2 concurrent calls", "2 of 2 in flight", "Admitted 2", "Rejected 1"],
         ),
-        (
-            "watched hosts",
-            &["At most 1 concurrent call for each of 1 key", "1 of 1", "Admitted1", "Rejected3", "host <b>"],
-        ),
-        ("watched tenants", &["1 call per 1 h for each of 2 keys", "1 of 2", "Admitted1", "Rejected2", EVIL]),
+        ("watched hosts", &["At most 1 concurrent call for each of 1 key", "Admitted 1", "Rejected 3", "host <b>"]),
+        ("watched tenants", &["1 call per 1 h for each of 2 keys", "Admitted 1", "Rejected 2", EVIL]),
     ] {
+        browser.run(&format!("({}).querySelector('.row-name').click()", row(name))).await;
         for part in parts {
-            let text = format!("({}).textContent.replaceAll(/\\d+(\\.\\d)?\\/s/g, '')", Browser::card(name));
-            browser.until(&format!("return {text}.includes({})", json!(part))).await;
+            // The figures of the last minute come before those since the start.
+            let text = "document.querySelector('#details').innerText.replaceAll(/\\s+/g, ' ').replaceAll(/(Admitted|Rejected) \\S+ (?=\\d)/g, '$1 ')";
+            let shown = format!(
+                "return {text}.includes({0}) || [...document.querySelectorAll('#details [title]')].some(e => e.title === {0})",
+                json!(part)
+            );
+            browser.until(&shown).await;
         }
+        browser.press(Key::Escape).await;
+        browser.until("return !document.querySelector('#details').open").await;
     }
     assert_eq!(
         browser.run("return [window.pwned ?? 0, document.querySelectorAll('main img').length]").await,
         json!([0, 0])
     );
     // Limits are found by name and by key.
+    let shown = "return [...document.querySelectorAll('#limits .row')].filter(row => row.checkVisibility()).map(row => row.querySelector('.row-name span').textContent).join()";
     browser.write("#search", "watched rate").await;
-    browser.until("return document.querySelectorAll('#limit-cards .card').length === 1").await;
+    browser.until(&shown.replace("return", "return 'watched rate' ===")).await;
     browser.write("#search", "onerror=window").await;
-    browser.until("return document.querySelector('#limit-cards h3').textContent === 'watched tenants'").await;
+    browser.until(&shown.replace("return", "return 'watched tenants' ===")).await;
     browser.write("#search", "no limit has this name").await;
-    browser.until("return document.querySelector('#limits').hidden").await;
+    browser.until(&shown.replace("return", "return '' ===")).await;
     browser.click("#clear").await;
     drop((permits, of_host));
-    browser.shows("watched bulkhead", "free", "Free").await;
+    shows(&browser, "watched bulkhead", "free", "Free").await;
 
     let json = "return fetch(new URL('api/breakers', document.baseURI)).then(a => a.json()).then(all => \
                 [all.rate_limits.find(l => l.name === 'watched rate'), all.bulkheads.find(b => b.name === 'watched bulkhead'), \

@@ -44,7 +44,7 @@ const ctx = {
 
 const status = new Status({ live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
 const details = new Details(byId("details"), ctx);
-const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), rate: byId("overview-rate") });
+const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
 const announcer = new Announcer(byId("announcement"));
 const list = new BreakerList({ cards: byId("cards"), table: byId("table"), header: byId("table-header"), body: byId("table-body"), again: byId("sort-again") }, view, ctx);
@@ -61,7 +61,10 @@ function onMessage(name, data) {
   status.received();
   if (name === "log") return log.add(data.events);
   const restarted = name === "start" && store.meta && store.meta.started !== data.started;
-  if (restarted) log.clear();
+  if (restarted) {
+    log.clear();
+    list.restart();
+  }
   const first = !store.rows.size;
   const result = store.apply(name, data);
   if (name === "start") onStart(data);

@@ -1,8 +1,8 @@
 // The card of a breaker, and the card of all breakers with the same name and different keys. A card is built once and then changed in place.
 
 import { Callers } from "./callers.js";
-import { STATES, count, counted, element, escaped, icon, keyText, measured, percent, rate, setAttribute, setText, shortened, stateLabel } from "./format.js";
-import { callRate, failureRate, groupCounts, worst } from "./figures.js";
+import { STATES, count, counted, element, escaped, icon, keyText, measured, rate, setAttribute, setText, shortened, stateLabel } from "./format.js";
+import { callRate, failureText, groupCounts, worst } from "./figures.js";
 import { headline } from "./headline.js";
 import { Strip } from "./strip.js";
 
@@ -85,13 +85,12 @@ export class BreakerCard extends Card {
     this.show(row.condition, stateLabel(row.condition));
     this.mark(row.gone);
     const { last_minute: minute, in_flight: inFlight } = row;
-    const failing = failureRate(row);
     const perSecond = callRate(row);
     const rejected = minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN;
     const hasInFlight = row.hung != null || inFlight != null;
     this.#figures.label(3, hasInFlight && row.condition !== "open" ? "In flight" : "Rejected");
     this.#figures.update([
-      failing == null ? UNKNOWN : percent(failing),
+      failureText(row) || UNKNOWN,
       minute?.p99 == null ? UNKNOWN : measured(minute.p99),
       perSecond == null ? UNKNOWN : rate(perSecond) || "0",
       hasInFlight && row.condition !== "open" ? count(inFlight ?? 0) : rejected,
@@ -144,9 +143,8 @@ export class GroupCard extends Card {
     this.show(condition, condition === "closed" ? "Closed" : `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}`);
     this.head(!keys ? "No keys yet" : `${all ? (keys === 1 ? "The only key is" : `All ${count(keys)} keys are`) : `${count(counts[condition])} of ${counted(keys, "key")} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);
     this.#drawStates(present, counts);
-    const failing = failureRate(row);
     const perSecond = callRate(row);
-    this.#figures.update([failing == null ? UNKNOWN : percent(failing), row.last_minute?.p99 == null ? UNKNOWN : measured(row.last_minute.p99), perSecond == null ? UNKNOWN : rate(perSecond) || "0"]);
+    this.#figures.update([failureText(row) || UNKNOWN, row.last_minute?.p99 == null ? UNKNOWN : measured(row.last_minute.p99), perSecond == null ? UNKNOWN : rate(perSecond) || "0"]);
     const found = this.ctx.foundKeys(row.name);
     this.#list(found?.keys ?? listed.filter((key) => key.condition !== "closed"));
     setText(this.#more, found ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);

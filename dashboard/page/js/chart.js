@@ -109,7 +109,7 @@ export class Chart {
       rects.push(rect("state", from - this.#origin, this.#height - height, width, height, state));
     }
     this.#svg.replaceChildren(...rects);
-    setText(this.#peak, this.#slots.some(({ counts }) => counts) ? `at most ${perSecond(most / STEP)} calls/s` : "no samples yet");
+    setText(this.#peak, this.#slots.some(({ counts }) => counts) ? `at most ${perSecond(most / STEP)} per second` : "no samples yet");
   }
 
   #drawAxis(now) {

@@ -1,12 +1,23 @@
 // The figures of a row: rates of the last minute, and what the callers got.
 
-import { STATE_NAMES, STATES } from "./format.js";
+import { STATE_NAMES, STATES, percent } from "./format.js";
+
+/** The number of calls below which a percentage of them says little. */
+const FEW_CALLS = 10;
 
 /** Returns the share of failed calls among the calls of the last minute that were made; `null` if there were none, or if it is not known. */
 export function failureRate({ last_minute: minute }) {
   if (!minute) return null;
   const made = (minute.successes ?? 0) + (minute.failures ?? 0);
   return made ? (minute.failures ?? 0) / made : null;
+}
+
+/** Formats the failure rate; few calls are counted instead. Empty if there were none. */
+export function failureText(row) {
+  const share = failureRate(row);
+  if (share == null) return "";
+  const { successes = 0, failures = 0 } = row.last_minute;
+  return failures && successes + failures < FEW_CALLS ? `${failures} of ${successes + failures}` : percent(share);
 }
 
 /** Returns the number of calls a second in the last minute, rejected ones included; `null` if it is not known. */

@@ -1,7 +1,7 @@
 // Functions with a fallback or a timeout.
 
 import { count, counted, measured } from "./format.js";
-import { counter } from "./totals.js";
+import { counter, lastMinute } from "./totals.js";
 import { FAILING } from "./retry.js";
 import { RowSection } from "./section.js";
 import { shares } from "./shares.js";
@@ -13,8 +13,8 @@ const parts = (counts) => PARTS.map(([name, label, always]) => ({ style: STYLES[
 
 function condition(entry) {
   const { last_minute: minute } = entry;
-  if (!callsOf(entry)) return { state: "free", label: "Not called yet" };
-  if (!callsOf(minute)) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
+  if (!callsOf(entry)) return { state: "idle", label: "Not called yet" };
+  if (!callsOf(minute)) return { state: "idle", label: minute ? "No calls in the last minute" : "Not measured yet" };
   const errors = (minute.failed ?? 0) + (minute.panicked ?? 0);
   if (errors >= callsOf(minute) * FAILING) return { state: "failing", label: "Callers get errors" };
   if (errors) return { state: "full", label: "A few callers get errors" };
@@ -26,7 +26,7 @@ function fallbackRow(entry) {
   const active = callsOf(entry.last_minute);
   return {
     ...condition(entry),
-    caption: active ? `${counted(active, "call")} in the last minute` : total ? `${counted(total, "call")} since start` : "Not called yet",
+    caption: active ? `${counted(active, "call")} in the ${lastMinute(entry.last_minute)}` : total ? `${counted(total, "call")} since start` : "Not called yet",
     parts: total ? parts(active ? entry.last_minute : entry) : [],
     text: entry.breakers?.length ? `Breakers: ${entry.breakers.join(", ")}` : "",
   };
@@ -39,7 +39,7 @@ function fallbackSummary(entry) {
   const texts = shares(shown.map(({ number }) => number));
   const outcome = shown.map(({ number, always, label }, index) => (number || always) && `${texts[index]} ${label}`).filter(Boolean).join(", ");
   return {
-    headline: total ? `${counted(active || total, "call")} ${active ? "in the last minute" : "since the start"}: ${outcome}.` : "Not called yet.",
+    headline: total ? `${counted(active || total, "call")} ${active ? `in the ${lastMinute(entry.last_minute)}` : "since the start"}: ${outcome}.` : "Not called yet.",
     facts: entry.breakers?.length ? [["Breakers", entry.breakers.join(", ")]] : [],
   };
 }
@@ -52,10 +52,10 @@ function fallbackFigures(entry) {
 
 function timeoutCondition({ timed_out: total, last_minute: minute }) {
   if (minute?.timed_out) return { state: "full", label: "Timing out" };
-  return { state: "free", label: total ? "No timeout in the last minute" : "Never timed out" };
+  return { state: "idle", label: total ? "No timeout in the last minute" : "Never timed out" };
 }
 /** Returns the number of timeouts of the last minute, if it is known, else since the start. */
-const timedOut = ({ timed_out: total = 0, last_minute: minute }) => (minute ? [minute.timed_out ?? 0, "in the last minute"] : [total, "since start"]);
+const timedOut = ({ timed_out: total = 0, last_minute: minute }) => (minute ? [minute.timed_out ?? 0, `in the ${lastMinute(minute)}`] : [total, "since start"]);
 const limitText = ({ limit }) => (limit == null ? "limit computed for each call" : `limit ${measured(limit)}`);
 
 /** The kinds of this module, by `entry.kind`. */

@@ -1,14 +1,14 @@
 // Rate limits and bulkheads, with and without keys.
 
-import { count, counted, duration, exact } from "./format.js";
-import { counter } from "./totals.js";
+import { count, counted, duration } from "./format.js";
+import { counter, lastMinute } from "./totals.js";
 import { RowSection } from "./section.js";
 
 /** Formats a period that may be shorter than a second. */
 const period = (seconds) => (seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : duration(seconds));
 /** A limit without a declaration has the limit 0 and admits everything. */
 const rule = ({ limit, per, burst }) => (limit ? `${counted(limit, "call")} per ${period(per)}${burst ? `, at most ${count(burst)} at once` : ""}` : "No limit declared");
-const rejectedInMinute = ({ last_minute: minute }) => (minute ? `${count(minute.rejected ?? 0)} rejected in the last minute` : "rejections of the last minute not measured yet");
+const rejectedInMinute = ({ last_minute: minute }) => (minute ? `${count(minute.rejected ?? 0)} rejected in the ${lastMinute(minute)}` : "rejections of the last minute not measured yet");
 const waitingText = (waiting) => (waiting ? `${count(waiting)} waiting` : "");
 const joined = (...parts) => parts.filter(Boolean).join(" · ");
 
@@ -36,7 +36,7 @@ function load(entry) {
 function condition(entry) {
   const state = load(entry);
   const full = entry.kind.startsWith("rate") ? "At its limit" : "Full";
-  if (isGroup(entry) && state === "full") return { state, label: `${count(usage(entry).used)} ${full === "Full" ? "full" : "at the limit"}` };
+  if (isGroup(entry) && state === "full") return { state, label: `${counted(usage(entry).used, "key")} ${full === "Full" ? "full" : "at the limit"}` };
   return { state, label: state === "full" ? full : "Free" };
 }
 
@@ -62,16 +62,14 @@ function summary(entry) {
   const rejected = entry.last_minute?.rejected ?? 0;
   const what = state === "full" ? `${label}: a further call waits or is rejected.` : "A call is admitted at once.";
   const facts = [["Limit", bound(entry)], ["Now", capacity ? joined(`${count(used)} of ${count(capacity)} ${noun}`, waitingText(entry.waiting)) : waitingText(entry.waiting)],
-    ["Callers get", entry.last_minute ? `${counted(entry.last_minute.admitted ?? 0, "call")} admitted, ${count(rejected)} rejected in the last minute` : "Not measured yet"]];
+    ["Callers get", entry.last_minute ? `${counted(entry.last_minute.admitted ?? 0, "call")} admitted, ${count(rejected)} rejected in the ${lastMinute(entry.last_minute)}` : "Not measured yet"]];
   if (isGroup(entry)) facts.push(["Keys", `${count(entry.keys ?? 0)} of at most ${count(entry.max_keys ?? 0)}`]);
-  return { headline: isGroup(entry) && state === "full" ? `${label}: further calls for them wait or are rejected.` : what, facts: facts.filter(([, text]) => text) };
+  return { headline: isGroup(entry) && state === "full" ? `${label}: further calls wait or are rejected.` : what, facts: facts.filter(([, text]) => text) };
 }
 
 function figures(entry) {
   const of = (name) => (entry.last_minute ? entry.last_minute[name] ?? 0 : null);
-  const rows = [counter("Admitted", of("admitted"), entry.admitted ?? 0), counter("Rejected", of("rejected"), entry.rejected ?? 0)];
-  if (entry.max_queue != null) rows.push(["Longest queue", "", exact(entry.max_queue)]);
-  return rows;
+  return [counter("Admitted", of("admitted"), entry.admitted ?? 0), counter("Rejected", of("rejected"), entry.rejected ?? 0)];
 }
 
 const kind = (label, keys = null) => ({ label, row, summary, figures, condition, samples: [["Admitted", "answered"], ["Rejected", "rejected"], null], keys });

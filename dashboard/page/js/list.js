@@ -27,6 +27,8 @@ export class BreakerList {
   /** The number of rows when they were taken; 0 if they have to be taken again. */
   #taken = 0;
   #takenTable = false;
+  /** True once all rows have been shown: from then on, the order may stand still. */
+  #complete = false;
   #orderChanged = false;
   #pointerAt = -Infinity;
   #dirty = new Set();
@@ -94,7 +96,13 @@ export class BreakerList {
       this.#mark(id);
     }
     // The first rows, and a change of condition, are shown at once.
-    if (loaded || conditions.length) this.arrange(loaded && !this.#current.rows.length);
+    if (loaded || conditions.length) this.arrange(loaded && !this.#complete);
+    if (loaded && this.#store.complete) this.#complete = true;
+  }
+
+  /** The server was restarted: its rows are shown as they come. */
+  restart() {
+    this.#complete = false;
   }
 
   /** Shows the rows in their present order, unless somebody is reading: then only the button counts what would move. */

@@ -26,16 +26,17 @@ export const SORTS = {
 const FAR = 1e11;
 
 /**
- * The rank of the condition first; then the time down, and for other rows the distance from the threshold and the failure rate, in steps, so
- * that rows do not move with every call.
+ * The rank of the condition first. In the same condition, breakers by the time down, groups by the share of their keys in it, and then keys by
+ * the time down. Rows that are not down by the distance from the threshold and the failure rate, in steps, so that they do not move with every
+ * call.
  */
 function severity(row, keys) {
-  const listed = row.kind === "group" ? keys(row.name) : [row];
-  const condition = row.kind === "group" ? worst(groupCounts(row, listed)) : row.condition;
-  const rank = STATE_NAMES.length - STATE_NAMES.indexOf(condition);
-  const began = listed.reduce((least, { outage }) => Math.min(least, outage?.since ?? FAR), FAR);
-  const share = Math.min(1, Math.max(thresholdShare(row), failureRate(row) ?? 0));
-  return rank * 10 * FAR + (began < FAR ? 5 * FAR - began : Math.floor(share * 4) * FAR);
+  const counts = row.kind === "group" ? groupCounts(row, keys(row.name)) : null;
+  const condition = counts ? worst(counts) : row.condition;
+  const rank = (STATE_NAMES.length - STATE_NAMES.indexOf(condition)) * 10 * FAR;
+  if (row.outage) return rank + (row.kind === "key" ? 1 : 6) * FAR - row.outage.since;
+  const share = counts && condition !== "closed" ? counts[condition] / Math.max(row.keys ?? 0, 1) : Math.max(thresholdShare(row), failureRate(row) ?? 0);
+  return rank + FAR + Math.floor(Math.min(1, share) * 4) * FAR;
 }
 
 /** Keeps rows sorted. Sorting again is cheap, because names are compared only once and most rows are in order. */

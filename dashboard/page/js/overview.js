@@ -15,7 +15,7 @@ export class Overview {
   #parts;
   #bar = OUTCOMES.map((name) => element("i", { class: name }));
 
-  /** @param {{node, head, text, bar, outcomes, rate}} parts elements of the page */
+  /** @param {{node, head, text, bar, outcomes, label, rate}} parts elements of the page */
   constructor(parts) {
     this.#parts = parts;
     parts.bar.append(...this.#bar);
@@ -50,7 +50,8 @@ export class Overview {
     });
     this.#parts.bar.hidden = !total;
     const named = OUTCOMES.map((name, index) => [parts[index], name, texts[index]]).filter(([part, name]) => part || name === "answered");
-    const { outcomes, rate: rateNode } = this.#parts;
+    const { outcomes, label, rate: rateNode } = this.#parts;
+    setText(label, `What callers got in the last ${sum.seconds && sum.seconds < 55 ? duration(sum.seconds) : "minute"}`);
     setText(rateNode, total ? rate(total / Math.max(sum.seconds, 1)) : "");
     const labels = total ? named.map(([, name, share]) => [name, `${share} ${name}`]) : [];
     if (outcomes.children.length !== labels.length || !labels.length) outcomes.replaceChildren(...(labels.length ? labels.map(() => element("span")) : [sum.seconds ? "No calls" : "–"]));

@@ -50,6 +50,9 @@ function nextTask() {
   });
 }
 
+/** The least time between two streams, in milliseconds. */
+const LEAST_PERIOD = 2_000;
+
 /** How a stream has ended. */
 const ENDED = "ended", FAILED = "failed", SILENT = "silent", DENIED = "denied", FULL = "full", STOPPED = "stopped";
 
@@ -88,6 +91,7 @@ export class Reader {
     let failures = 0;
     let silences = 0;
     while (current()) {
+      const begun = performance.now();
       const { end, received } = await this.#stream(current);
       if (!current()) return;
       failures = received ? 0 : failures + 1;
@@ -96,10 +100,10 @@ export class Reader {
       else if (end === FULL) await this.#poll(current, "Too many open pages");
       else if (silences >= 2) await this.#poll(current, "A proxy holds the stream back");
       // A stream that the server has ended, or that has become silent, is opened again at once.
-      else if (!received || failures) {
+      else if (!received) {
         this.#options.onStatus("lost");
         await this.#sleep(Math.min(MAX_DELAY, 1000 * failures));
-      }
+      } else if (performance.now() - begun < LEAST_PERIOD) await this.#sleep(LEAST_PERIOD);
     }
   }
 

@@ -1,7 +1,7 @@
 // Retries and their budgets.
 
 import { count, counted, exact } from "./format.js";
-import { counter } from "./totals.js";
+import { counter, lastMinute } from "./totals.js";
 import { RowSection } from "./section.js";
 import { shareOf, shares } from "./shares.js";
 
@@ -42,8 +42,8 @@ function minuteOutcomes({ last_minute: { calls = 0, retried = 0, failed = 0, can
 }
 
 function condition({ calls = 0, last_minute: minute }) {
-  if (!calls) return { state: "free", label: "Not called yet" };
-  if (!minute?.calls) return { state: "free", label: minute ? "No calls in the last minute" : "Not measured yet" };
+  if (!calls) return { state: "idle", label: "Not called yet" };
+  if (!minute?.calls) return { state: "idle", label: minute ? "No calls in the last minute" : "Not measured yet" };
   const { calls: all, failed = 0, retried = 0 } = minute;
   if (failed >= all * FAILING) return { state: "failing", label: "Failing" };
   if (failed) return { state: "full", label: "Some calls fail" };
@@ -56,7 +56,7 @@ function retryRow(entry) {
   const inFlight = !calls && entry.attempts ? "The first calls are in flight" : "Not called yet";
   return {
     ...condition(entry),
-    caption: calls ? `${active ? `${counted(active.calls, "call")} in the last minute` : `${counted(calls, "call")} since start`} · ${attemptsPerCall(entry, active)} attempts per call` : inFlight,
+    caption: calls ? `${active ? `${counted(active.calls, "call")} in the ${lastMinute(active)}` : `${counted(calls, "call")} since start`} · ${attemptsPerCall(entry, active)} attempts per call` : inFlight,
     parts: active ? minuteOutcomes(entry) : outcomes(entry),
   };
 }
@@ -67,7 +67,7 @@ function retrySummary(entry) {
   const parts = active ? minuteOutcomes(entry) : outcomes(entry);
   const texts = shares(parts.map(({ number }) => number));
   const shown = parts.map(({ number, always, label }, index) => (number || always) && `${texts[index]} ${label}`).filter(Boolean).join(", ");
-  const over = active ? "in the last minute" : "since the start";
+  const over = active ? `in the ${lastMinute(active)}` : "since the start";
   const failures = FAILURES.filter(([name]) => entry[name]).map(([name, label]) => `${label.toLowerCase()} ${count(entry[name])}`).join(", ");
   const facts = [["Attempts", calls ? `${attemptsPerCall(entry, active)} per call ${over}` : ""],
     ["Failures", failures && `${failures} since the start`]];
@@ -94,7 +94,7 @@ function retryFigures(entry) {
 const empty = ({ calls = 0, balance = 0 }) => calls > 0 && balance < 1;
 
 function budgetCondition(entry) {
-  if (!entry.calls) return { state: "free", label: "Not used yet" };
+  if (!entry.calls) return { state: "idle", label: "Not used yet" };
   if (entry.last_minute?.denied) return { state: "failing", label: "Denying retries" };
   return empty(entry) ? { state: "full", label: "Exhausted" } : { state: "free", label: "Available" };
 }
@@ -107,7 +107,7 @@ const budgetRow = (entry) => ({
   ...budgetCondition(entry),
   caption: `Retry budget · ${budgetRule(entry)}`,
   value: `${balanceText(entry)} left`,
-  text: `${count(of(entry).withdrawn ?? 0)} withdrawn · ${count(of(entry).denied ?? 0)} denied ${entry.last_minute ? "in the last minute" : "since start"}`,
+  text: `${count(of(entry).withdrawn ?? 0)} withdrawn · ${count(of(entry).denied ?? 0)} denied ${entry.last_minute ? `in the ${lastMinute(entry.last_minute)}` : "since start"}`,
 });
 
 const budgetSummary = (entry) => ({

@@ -6,7 +6,7 @@ import { ShareBar } from "./shares.js";
 const names = new Intl.Collator(undefined, { numeric: true });
 
 /** The icon of each state of a row. */
-export const rowIcon = (state) => icon(state === "failing" ? "open" : state);
+export const rowIcon = (state) => icon({ failing: "open", idle: "closed" }[state] ?? state);
 
 class Row {
   #icon = element("span", { class: "item-icon" });

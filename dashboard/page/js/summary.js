@@ -2,12 +2,12 @@
 
 import { clock, count, counted, duration, measured } from "./format.js";
 import { shareOf, shares } from "./shares.js";
+import { lastMinute } from "./totals.js";
 
 const isOverride = (state) => state === "forced-open" || state === "disabled";
 const ago = (at, now) => duration(Math.max(0, now - at));
 /** Returns a moment with its distance from now: `at 14:03:32 (in 12 s)`. */
 const inFuture = (at, now) => `at ${clock(at)} (in ${duration(at - now)})`;
-const period = (seconds) => (seconds < 60 ? `the last ${duration(seconds)}` : "the last minute");
 /** Removes the state from a reason: `open after 5 failures in a row`. */
 function cause(reason) {
   const text = reason.replace(/^open (because )?/, "");
@@ -71,7 +71,7 @@ function why(entry) {
 export function callers(entry) {
   const minute = entry.last_minute;
   if (!minute) return "Not measured yet: the first figures appear after some seconds";
-  const over = period(minute.seconds ?? 60);
+  const over = `the ${lastMinute(minute)}`;
   if (minute.callers) {
     const { answered = 0, fallback = 0, failed = 0, cancelled = 0 } = minute.callers;
     const all = answered + fallback + failed + cancelled;

@@ -1,8 +1,8 @@
 // The table: its header, by which it is sorted, and the row of a breaker, of a group or of a key.
 
 import { Callers } from "./callers.js";
-import { clock, count, counted, element, escaped, icon, keyText, measured, percent, rate, roughly, setText, shortened, stateLabel, title } from "./format.js";
-import { callRate, failureRate, groupCounts, worst } from "./figures.js";
+import { clock, count, counted, element, escaped, icon, keyText, measured, rate, roughly, setText, shortened, stateLabel, title } from "./format.js";
+import { callRate, failureText, groupCounts, worst } from "./figures.js";
 
 const UNKNOWN = "–";
 
@@ -74,10 +74,9 @@ export class TableRow {
       this.#icon.replaceChildren(icon(condition));
     }
     setText(this.#condition, counts && condition !== "closed" ? `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}` : stateLabel(condition));
-    const failing = failureRate(row);
     const perSecond = callRate(row);
     const minute = row.last_minute;
-    this.#set("failures", failing == null ? UNKNOWN : percent(failing));
+    this.#set("failures", failureText(row) || UNKNOWN);
     this.#set("calls", perSecond == null ? UNKNOWN : rate(perSecond) || "0");
     this.#set("p99", minute?.p99 == null ? UNKNOWN : measured(minute.p99));
     this.#set("rejections", minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN);

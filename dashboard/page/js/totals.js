@@ -3,6 +3,9 @@
 import { duration, element, exact, measured } from "./format.js";
 import { shareOf } from "./shares.js";
 
+/** Returns the time that the figures of the last minute really cover: less than a minute after the start. */
+export const lastMinute = ({ seconds = 60 }) => (seconds < 55 ? `last ${duration(seconds)}` : "last minute");
+
 /** A figure that is not known. */
 const UNKNOWN = "–";
 const number = (value) => (value == null ? UNKNOWN : exact(value));
@@ -44,8 +47,8 @@ export class FigureTable {
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Figure"), this.#head, element("th", { scope: "col" }, "Since start"))), this.#body);
 
   update(rows, minute) {
-    const over = minute?.seconds ?? 60;
-    setCell(this.#head, over < 60 ? `Last ${duration(over)}` : "Last minute");
+    const over = lastMinute(minute ?? {});
+    setCell(this.#head, `L${over.slice(1)}`);
     while (this.#body.children.length > rows.length) this.#body.lastChild.remove();
     while (this.#body.children.length < rows.length) this.#body.append(element("tr", {}, element("th", { scope: "row" }), element("td"), element("td")));
     rows.forEach((texts, index) => texts.forEach((text, column) => setCell(this.#body.children[index].children[column], text ?? UNKNOWN)));

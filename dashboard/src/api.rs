@@ -1,19 +1,11 @@
-//! The JSON and Prometheus endpoints.
+//! The state that the handlers share.
 
 use std::sync::Arc;
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use prometheus_client::{encoding::prometheus_text, registry::Registry};
 use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
-use crate::{
-    access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds,
-    responses::with_content_type, sampler::Sampler,
-};
+use crate::{access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds, sampler::Sampler};
 
 /// The callback of [`Dashboard::on_override`](crate::Dashboard::on_override).
 pub(crate) type OnOverride = Arc<dyn Fn(&OverrideRequest) + Send + Sync>;
@@ -29,17 +21,8 @@ pub(crate) struct Inner {
     /// The readings and the log.
     pub(crate) feed: Arc<Feed>,
     pub(crate) sampler: Sampler,
+    /// The collector of `/metrics`.
+    pub(crate) collector: SteadfastCollector,
     /// One permit for each page that may be open at the same time.
     pub(crate) streams: Arc<Semaphore>,
-}
-
-/// Returns the metrics in the text format of Prometheus: `GET /metrics`.
-pub(crate) async fn metrics() -> Response {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(SteadfastCollector::new()));
-    let mut text = String::new();
-    match prometheus_text::encode(&mut text, &registry) {
-        Ok(()) => with_content_type("text/plain; version=0.0.4; charset=utf-8", text),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }

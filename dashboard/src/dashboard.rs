@@ -8,15 +8,16 @@ use axum::{
     middleware,
     routing::{get, post},
 };
+use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
 use crate::{
     about::About,
     access::Access,
-    api::{self, AppState, Inner, OnOverride},
+    api::{AppState, Inner, OnOverride},
     compress, data,
     feed::Feed,
-    guard, identity,
+    guard, identity, metrics,
     override_request::OverrideRequest,
     overrides,
     page::{self, BasePath},
@@ -47,6 +48,7 @@ pub struct Dashboard {
     pub(crate) hosts: Option<Vec<String>>,
     pub(crate) allow_remote: bool,
     embeddable: bool,
+    collector: SteadfastCollector,
 }
 
 impl Dashboard {
@@ -165,6 +167,19 @@ impl Dashboard {
         self
     }
 
+    /// Sets the collector of `/metrics`, with its names, labels and number of keys with series.
+    ///
+    /// ```
+    /// use steadfast::prometheus::SteadfastCollector;
+    /// use steadfast_dashboard::Dashboard;
+    ///
+    /// let dashboard = Dashboard::new().collector(SteadfastCollector::new().label("breaker").top_keys(50));
+    /// ```
+    pub fn collector(mut self, collector: SteadfastCollector) -> Self {
+        self.collector = collector;
+        self
+    }
+
     /// Sets the path at which browsers reach the page, for example `/tools/ops/` behind a proxy that removes this prefix.
     ///
     /// Without it, the page uses relative links, which suit every path of the service and every proxy that keeps the last segment of the
@@ -201,7 +216,7 @@ impl Dashboard {
 
     /// Returns the routes of the dashboard at `path`, which has no slash at its end; empty for the root.
     fn routes(self, path: &str) -> Router {
-        let Self { title, instance, access, on_override, base_path, hosts, embeddable, .. } = self;
+        let Self { title, instance, access, on_override, base_path, hosts, embeddable, collector, .. } = self;
         let access = Arc::new(access);
         let about = About {
             started: Feed::now(),
@@ -217,6 +232,7 @@ impl Dashboard {
             on_override,
             feed,
             sampler,
+            collector,
             streams: Semaphore::new(stream::MAX_STREAMS).into(),
         }));
         let index = get(async move |uri| page::index(&base_path, &uri));
@@ -228,7 +244,7 @@ impl Dashboard {
             .route("/api/events", get(data::events))
             .route("/api/live", get(stream::live))
             .route("/api/overrides", post(overrides::override_breaker).layer(overrides::body_limit()))
-            .route("/metrics", get(api::metrics))
+            .route("/metrics", get(metrics::metrics))
             .route_layer(middleware::from_fn_with_state(access, guard::check_viewer))
             .merge(page::files())
             .route("/", index.clone());

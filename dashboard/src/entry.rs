@@ -5,9 +5,11 @@ pub(crate) mod breaker;
 pub(crate) mod calls;
 pub(crate) mod condition;
 pub(crate) mod fields;
+pub(crate) mod group;
 pub(crate) mod id;
 pub(crate) mod limits;
 pub(crate) mod minute;
+pub(crate) mod recent;
 
 use std::{
     sync::Arc,
@@ -15,9 +17,10 @@ use std::{
 };
 
 use self::{
-    breaker::{BreakerEntry, BreakerGroupEntry},
+    breaker::BreakerEntry,
     calls::{BudgetEntry, FallbackEntry, RetryEntry, TimeoutEntry},
     fields::{Fields, Object},
+    group::BreakerGroupEntry,
     limits::{BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry},
 };
 

@@ -1,7 +1,7 @@
 //! Readings that all pages and requests share.
 //!
-//! Nothing runs by itself but the [sampler](crate::sampler): an open page asks for the next reading, and the first that asks makes it for
-//! all. A reading is made on a thread for blocking work. After it, no other is made for at least nine times as long as it took, so that
+//! There is no task except the [sampler](crate::sampler). The streams of open pages wait for the next reading, and the first of them whose
+//! time has come makes it for all. A reading is made on a thread for blocking work. After it, no other is made for at least nine times as long as it took, so that
 //! readings take at most a tenth of one core.
 
 use std::{

@@ -1,4 +1,4 @@
-//! One item, read by itself: `/api/item`, and keys without a row.
+//! Readings of single items: `/api/item`, and keys without a row.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -7,12 +7,14 @@ use steadfast::{CircuitBreaker, Durations, KeyedBreaker, Keying, Setting, Snapsh
 use crate::{
     entry::{
         Entry,
-        breaker::{BreakerEntry, BreakerGroupEntry, Context, RecentEvent, item_id, totals},
+        breaker::{BreakerEntry, Context, item_id, totals},
         calls::{BudgetEntry, FallbackEntry, RetryEntry, TimeoutEntry},
         fields::{Object, write_list},
+        group::BreakerGroupEntry,
         id::{Id, ItemId, Kind},
         limits::{BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry},
         minute::BreakerMinute,
+        recent::RecentEvent,
         unix_seconds,
     },
     history::{Minute, Ticks, Totals, Track},

@@ -74,6 +74,7 @@ mod item;
 mod keys;
 mod log;
 mod message;
+mod metrics;
 mod opening;
 mod override_request;
 mod override_target;

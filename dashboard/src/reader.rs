@@ -207,3 +207,6 @@ impl Pass<'_> {
         latest.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

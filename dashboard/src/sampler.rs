@@ -47,3 +47,6 @@ impl Drop for Sampler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

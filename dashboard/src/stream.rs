@@ -186,3 +186,6 @@ impl Drop for Updates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,10 +88,9 @@ pub fn blind_spots() -> Vec<BlindSpot> {
 
 /// Returns the metrics of all capabilities, in a fixed order, including families without samples.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-pub(crate) fn families(top_keys: usize) -> Vec<crate::telemetry::Family> {
-    let mut families: Vec<_> = ALL.iter().flat_map(|capability| capability.families(top_keys)).collect();
-    families.extend(WITHOUT_SETTINGS.iter().flat_map(|families| families()));
-    families
+pub(crate) fn families(options: &crate::telemetry::Options) -> impl Iterator<Item = crate::telemetry::Family> {
+    let of_policies = ALL.iter().flat_map(|capability| capability.families(options.top_keys));
+    options.apply(of_policies.chain(WITHOUT_SETTINGS.iter().flat_map(|families| families())))
 }
 
 #[cfg(all(test, feature = "config"))]

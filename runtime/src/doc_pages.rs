@@ -27,6 +27,10 @@ struct Keyed;
 struct ManualControl;
 
 #[cfg(feature = "prometheus-client")]
+#[doc = include_str!("../../docs/metrics.md")]
+struct Metrics;
+
+#[cfg(feature = "prometheus-client")]
 #[doc = include_str!("../../docs/observability.md")]
 struct Observability;
 

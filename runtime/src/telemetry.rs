@@ -4,15 +4,20 @@
 //!
 //! **Invariant:** no call executes code of this module, except that a retry records its delays in the `metrics` facade.
 
+mod options;
+
+#[cfg(feature = "metrics")]
+use std::sync::{PoisonError, RwLock};
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+pub(crate) use self::options::Options;
 use crate::escape::escaped;
 
 /// All samples of one metric.
 #[derive(Debug)]
 pub(crate) struct Family {
     /// The name, without the suffix `_total` of counters.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) help: &'static str,
     pub(crate) kind: MetricKind,
     pub(crate) samples: Vec<Sample>,
@@ -70,27 +75,42 @@ pub(crate) struct Labels {
 /// The default number of keys of each name that have series of their own.
 pub(crate) const DEFAULT_TOP_KEYS: usize = 20;
 
+/// The label of the name of a circuit breaker, unless [`Options`] set another one.
+pub(crate) const SERVICE: &str = "service";
+
 /// The name of the histogram of delays before retries.
 pub(crate) const RETRY_DELAY: &str = "retry_delay_seconds";
+
+/// The prefix of the name of the histogram of delays in the `metrics` facade.
+#[cfg(feature = "metrics")]
+static DELAY_PREFIX: RwLock<Option<&'static str>> = RwLock::new(None);
+
+/// Sets the prefix under which [`record_delay`] records.
+#[cfg(feature = "metrics")]
+pub(crate) fn set_delay_prefix(prefix: Option<&'static str>) {
+    *DELAY_PREFIX.write().unwrap_or_else(PoisonError::into_inner) = prefix;
+}
 
 /// Records the delay before a retry in the recorder of the `metrics` facade, after the delay has passed.
 #[cfg(feature = "metrics")]
 pub(crate) fn record_delay(retry: Option<&'static str>, delay: Duration) {
     let label = escaped(retry.unwrap_or("unnamed"));
-    ::metrics::histogram!(RETRY_DELAY, "retry" => label).record(delay.as_secs_f64());
+    let prefix = *DELAY_PREFIX.read().unwrap_or_else(PoisonError::into_inner);
+    let name = options::prefixed(prefix, RETRY_DELAY.into());
+    ::metrics::histogram!(name, "retry" => label).record(delay.as_secs_f64());
 }
 
 impl Family {
     pub(crate) const fn counter(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Self {
-        Self { name, help, kind: MetricKind::Counter, samples }
+        Self { name: Cow::Borrowed(name), help, kind: MetricKind::Counter, samples }
     }
 
     pub(crate) const fn gauge(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Self {
-        Self { name, help, kind: MetricKind::Gauge, samples }
+        Self { name: Cow::Borrowed(name), help, kind: MetricKind::Gauge, samples }
     }
 
     pub(crate) const fn histogram(name: &'static str, help: &'static str, samples: Vec<Sample>) -> Self {
-        Self { name, help, kind: MetricKind::Histogram, samples }
+        Self { name: Cow::Borrowed(name), help, kind: MetricKind::Histogram, samples }
     }
 }
 
@@ -116,6 +136,13 @@ impl Labels {
 
     pub(crate) const fn micros(self, micros: u64) -> Sample {
         Sample { labels: self, value: Value::Micros(micros) }
+    }
+
+    /// Replaces the label of the name if it is `from`.
+    fn rename(&mut self, from: &'static str, to: &'static str) {
+        if self.subject.0 == from {
+            self.subject.0 = to;
+        }
     }
 
     /// Returns true for a sample of one key, or of the overflow breaker or limit.

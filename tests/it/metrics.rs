@@ -71,6 +71,44 @@ async fn a_scrape_contains_a_breaker() {
     assert!(scrape().iter().any(|line| line == "circuit_breaker_state{} 4"));
 }
 
+static NAMED: CircuitBreaker = CircuitBreaker::new("named, measured", CONFIG);
+steadfast::register!(NAMED);
+
+#[test]
+fn a_collector_can_have_another_label_and_a_prefix() {
+    (0..3).for_each(|_| fail(&NAMED));
+    let collector = SteadfastCollector::new().label("breaker").prefix("my_app").without_short_names();
+    let lines = scrape(collector, "breaker=\"named, measured\"");
+    for expected in [
+        "my_app_circuit_breaker_state{} 1",
+        "my_app_circuit_breaker_calls_total{,outcome=\"failure\"} 2",
+        "my_app_circuit_breaker_calls_total{,outcome=\"rejected\"} 1",
+    ] {
+        assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
+    }
+    assert!(lines.iter().all(|line| line.starts_with("my_app_")), "{lines:#?}");
+    for repeated in ["circuit_breaker_failures_total", "circuit_breaker_rejections_total"] {
+        assert!(!lines.iter().any(|line| line.contains(repeated)), "{repeated} in {lines:#?}");
+    }
+    assert_eq!(scrape(collector, "service=\""), Vec::<String>::new());
+    // The labels of other metrics are unchanged.
+    assert!(scrape(collector, "limit=\"rate, measured\"").iter().any(|line| line == "my_app_rate_limit_waiting{} 0"));
+}
+
+#[test]
+fn names_that_prometheus_does_not_allow_are_errors() {
+    for label in ["", "my label", "2nd", "__name__", "outcome", "instance", "a\"b"] {
+        let error = SteadfastCollector::new().try_label(label).unwrap_err();
+        assert!(error.to_string().starts_with("`label` must"), "{label}: {error}");
+        steadfast::metrics::Reporter::new().try_label(label).unwrap_err();
+    }
+    for prefix in ["", "my-app", "2nd", "steadfast_", "a:b", "a{b"] {
+        let error = SteadfastCollector::new().try_prefix(prefix).unwrap_err();
+        assert!(error.to_string().starts_with("`prefix` must"), "{prefix}: {error}");
+        steadfast::metrics::Reporter::new().try_prefix(prefix).unwrap_err();
+    }
+}
+
 static TENANTS: KeyedBreakers = KeyedBreakers::new("tenants", CONFIG);
 steadfast::register!(TENANTS);
 
@@ -428,4 +466,45 @@ fn the_facade_reports_the_same_metrics() {
     ] {
         assert!(recorded.has(line), "{line} in {:#?}", recorded.0.lock().unwrap());
     }
+}
+
+static RENAMED: CircuitBreaker = CircuitBreaker::new("renamed, reported", CONFIG);
+steadfast::register!(RENAMED);
+
+#[test]
+fn a_reporter_can_have_another_label_and_a_prefix() {
+    static REPORTER: steadfast::metrics::Reporter =
+        steadfast::metrics::Reporter::new().label("breaker").prefix("my_app").without_short_names().top_keys(1);
+    static POLICY: RetryPolicy = RetryPolicy::new()
+        .name("renamed, retried")
+        .max_attempts(2)
+        .jitter(steadfast::Jitter::none())
+        .backoff(Schedule::none());
+    (0..3).for_each(|_| fail(&RENAMED));
+    let recorded = RecordedMetrics::default();
+    let _lock = FACADE.blocking_lock();
+    metrics::with_local_recorder(&recorded, || {
+        REPORTER.describe();
+        REPORTER.report();
+        POLICY.run(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
+    });
+    for line in [
+        "describes my_app_circuit_breaker_calls_total",
+        "describes my_app_retry_delay_seconds",
+        "Key(my_app_circuit_breaker_state, [breaker = renamed, reported]) 1",
+        "Key(my_app_circuit_breaker_calls_total, [breaker = renamed, reported, outcome = failure]) 2",
+        "Key(my_app_retry_delay_seconds, [retry = renamed, retried]) 0",
+    ] {
+        assert!(recorded.has(line), "{line} in {:#?}", recorded.0.lock().unwrap());
+    }
+    let lines = recorded.0.lock().unwrap();
+    assert!(lines.iter().all(|line| line.contains("my_app_") && !line.contains("service = ")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("failures_total, [breaker")), "{lines:#?}");
+    drop(lines);
+    // The next default report restores the default name of the delays.
+    metrics::with_local_recorder(&recorded, || {
+        steadfast::metrics::report();
+        POLICY.run(|| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).unwrap_err();
+    });
+    assert!(recorded.has("Key(retry_delay_seconds, [retry = renamed, retried]) 0"));
 }

@@ -28,9 +28,10 @@ export class Details {
   #view = null;
   /** `loading`, `ok`, `gone`, `denied`, or `lost`. */
   #status = "loading";
-  /** The server's time of the values that are shown. */
+  /** The server's time of the values that are shown; 0 for those of the list, which may be older. */
   #asOf = 0;
-  #isReading = false;
+  /** The latest request; the answers of earlier ones are ignored. */
+  #request = null;
   #readings = 0;
   #timer = 0;
 
@@ -61,7 +62,7 @@ export class Details {
     if (this.#id === id && this.#dialog.open) return;
     this.#view?.actions?.close();
     this.#id = id;
-    this.#entry = this.#view = null;
+    this.#entry = this.#view = this.#request = null;
     this.#asOf = this.#readings = 0;
     this.#show(this.#ctx.store.rows.get(id) ?? null, "loading");
     if (!this.#dialog.open) this.#dialog.showModal();
@@ -89,21 +90,21 @@ export class Details {
     if (this.#id == null) return;
     clearInterval(this.#timer);
     this.#view?.actions?.close();
-    this.#id = this.#entry = this.#view = null;
+    this.#id = this.#entry = this.#view = this.#request = null;
     this.#ctx.onClose?.();
   }
 
   #beat() {
     if (document.hidden) return;
     this.#render();
-    if (!this.#isReading) this.#read();
+    if (!this.#request) this.#read();
   }
 
   async #read() {
-    const id = this.#id;
+    if (this.#id == null) return;
     const url = new URL("api/item", this.#ctx.base);
-    url.search = new URLSearchParams({ id });
-    this.#isReading = true;
+    url.search = new URLSearchParams({ id: this.#id });
+    const request = this.#request = {};
     let status = "lost";
     let entry = null;
     try {
@@ -113,8 +114,8 @@ export class Details {
     } catch {
       // Neither an answer nor its body arrived: the status stays "lost".
     }
-    this.#isReading = false;
-    if (id !== this.#id) return;
+    if (request !== this.#request) return;
+    this.#request = null;
     this.#show(entry, status);
     if (status === "ok" && this.#readings++ % KEY_READINGS === 0) this.#view.keys?.refresh();
   }
@@ -124,7 +125,7 @@ export class Details {
     if (entry) {
       const isOther = this.#entry?.kind !== entry.kind || !this.#view;
       this.#entry = entry;
-      this.#asOf = this.#ctx.now();
+      if (status === "ok") this.#asOf = this.#ctx.now();
       if (isOther) this.#build();
     } else if (!this.#view) {
       this.#build();
@@ -165,7 +166,7 @@ export class Details {
   #render() {
     const [entry, view] = [this.#entry, this.#view];
     // Values that are not current are described as of their own time.
-    const now = this.#status === "ok" || this.#status === "loading" ? this.#ctx.now() : this.#asOf;
+    const now = this.#status === "ok" || !this.#asOf ? this.#ctx.now() : this.#asOf;
     this.#renderNotice();
     if (!entry) return setText(view.name, this.#id);
     const kind = KINDS[entry.kind];
@@ -203,12 +204,13 @@ export class Details {
       ok: "",
       loading: this.#entry ? "" : "Loading…",
       gone: "Not found: it was evicted, or the program was restarted.",
-      denied: "The server requires a token for viewing.",
+      denied: "The server requires a token for viewing: close the details and enter it.",
       lost: "Connection lost, trying again.",
     };
     setText(notice, texts[this.#status]);
     const isOld = this.#entry && this.#status !== "ok" && this.#status !== "loading";
-    setText(age, isOld ? ` These are the values of ${clock(this.#asOf)}, ${duration(Math.max(0, this.#ctx.now() - this.#asOf))} ago.` : "");
+    const when = this.#asOf ? `the values of ${clock(this.#asOf)}, ${duration(Math.max(0, this.#ctx.now() - this.#asOf))} ago` : "the last values of the list";
+    setText(age, isOld ? ` These are ${when}.` : "");
     notice.parentElement.hidden = !texts[this.#status];
     content.classList.toggle("aged", Boolean(isOld));
   }

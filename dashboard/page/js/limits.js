@@ -36,7 +36,7 @@ function load(entry) {
 function condition(entry) {
   const state = load(entry);
   const full = entry.kind.startsWith("rate") ? "At its limit" : "Full";
-  if (isGroup(entry) && state === "full") return { state, label: `${counted(usage(entry).used, "key")} ${full === "Full" ? "full" : "at the limit"}` };
+  if (isGroup(entry) && state === "full") return { state, label: `${count(usage(entry).used)} ${full === "Full" ? "full" : "at the limit"}` };
   return { state, label: state === "full" ? full : "Free" };
 }
 
@@ -64,7 +64,7 @@ function summary(entry) {
   const facts = [["Limit", bound(entry)], ["Now", capacity ? joined(`${count(used)} of ${count(capacity)} ${noun}`, waitingText(entry.waiting)) : waitingText(entry.waiting)],
     ["Callers get", entry.last_minute ? `${counted(entry.last_minute.admitted ?? 0, "call")} admitted, ${count(rejected)} rejected in the ${lastMinute(entry.last_minute)}` : "Not measured yet"]];
   if (isGroup(entry)) facts.push(["Keys", `${count(entry.keys ?? 0)} of at most ${count(entry.max_keys ?? 0)}`]);
-  return { headline: isGroup(entry) && state === "full" ? `${label}: further calls wait or are rejected.` : what, facts: facts.filter(([, text]) => text) };
+  return { headline: isGroup(entry) && state === "full" ? `${label} of ${counted(capacity, "key")}: their further calls wait or are rejected.` : what, facts: facts.filter(([, text]) => text) };
 }
 
 function figures(entry) {

@@ -12,13 +12,14 @@ export class Question {
     this.#title, this.#text, element("div", { class: "buttons" }, this.#cancel, this.#confirm));
 
   constructor() {
-    this.#cancel.addEventListener("click", () => this.node.close());
-    this.#confirm.addEventListener("click", (event) => {
-      // The second click of a double click on the button below the question is no answer.
-      if (event.detail > 1) return;
-      this.#settle(true);
-      this.node.close();
-    });
+    for (const [button, isConfirmed] of [[this.#cancel, false], [this.#confirm, true]]) {
+      button.addEventListener("click", (event) => {
+        // The second click of a double click on a button below the question is no answer.
+        if (event.detail > 1) return;
+        this.#settle(isConfirmed);
+        this.node.close();
+      });
+    }
     this.node.addEventListener("close", (event) => {
       event.stopPropagation();
       this.#settle(false);

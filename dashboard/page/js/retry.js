@@ -82,7 +82,7 @@ function retryFigures(entry) {
     counter("Succeeded at the first attempt", undefined, entry.first_try_successes ?? 0),
     counter("Succeeded after retries", of(minute?.retried), entry.retried_successes ?? 0),
     counter("Failed", of(minute?.failed), failedOf(entry)),
-    ...FAILURES.filter(([name]) => entry[name]).map(([name, label]) => counter(`– ${label.toLowerCase()}`, undefined, entry[name])),
+    ...FAILURES.filter(([name]) => entry[name]).map(([name, label]) => counter(`– ${label}`, undefined, entry[name])),
     counter("Cancelled", undefined, entry.cancelled ?? 0),
     counter("Attempts", of(minute?.attempts), entry.attempts ?? 0),
     ["Attempts per call", minute ? perCall(minute.attempts ?? 0, minute.calls) : "–", perCall(entry.attempts ?? 0, entry.calls)],

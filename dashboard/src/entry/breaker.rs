@@ -1,4 +1,4 @@
-//! Circuit breakers, with and without keys, and groups of keys.
+//! Circuit breakers, with and without keys.
 
 use std::{
     sync::Arc,
@@ -6,10 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use steadfast::{
-    BreakerState, Durations, HistoryEntry, HistoryEvent, KeyedSnapshot, OpenReason, Snapshot, SnapshotConfig,
-    WindowSnapshot,
-};
+use steadfast::{BreakerState, Durations, OpenReason, Snapshot, SnapshotConfig, WindowSnapshot};
 
 use super::{
     condition::{Condition, state_name},
@@ -110,51 +107,6 @@ pub(crate) struct OutageEntry {
     reason: Reason,
     failed_recoveries: u32,
     error: Option<Arc<str>>,
-}
-
-/// The sums over all keys of one [`KeyedBreakers`](steadfast::KeyedBreakers).
-#[derive(Debug, PartialEq)]
-pub(crate) struct BreakerGroupEntry {
-    pub(crate) id: Arc<str>,
-    kind: &'static str,
-    pub(crate) counts: KeyedSnapshot,
-    last_minute: Option<BreakerMinute>,
-    callers: Option<Callers>,
-}
-
-fields!(BreakerGroupEntry {
-    "id": id,
-    "kind": kind,
-    "name": counts.name,
-    "keys": counts.keys,
-    "max_keys": counts.max_keys,
-    "closed": counts.closed,
-    "open": counts.open,
-    "half_open": counts.half_open,
-    "forced_open": counts.forced_open,
-    "disabled": counts.disabled,
-    "successes": counts.successes,
-    "failures": counts.failures,
-    "ignored": counts.ignored,
-    "cancelled": counts.cancelled,
-    "rejections": counts.rejections,
-    "observed_rejections": counts.observed_rejections,
-    "durations": counts.durations,
-    "last_minute": last_minute,
-    "callers": callers,
-});
-
-/// A state change (with `from` and `to`) or a rejection (without).
-#[derive(Serialize)]
-pub(crate) struct RecentEvent {
-    pub(crate) at: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) to: Option<&'static str>,
-    /// For a state change, the operator's reason, or else the rule that opened the breaker; for a rejection, its reason. Empty if there
-    /// is none.
-    pub(crate) reason: String,
 }
 
 /// The state of a breaker, by its name.
@@ -278,41 +230,6 @@ pub(crate) fn totals(snapshot: &Snapshot) -> Totals {
 /// Returns the id of a breaker.
 pub(crate) fn item_id(snapshot: &Snapshot) -> ItemId {
     ItemId::breaker(snapshot.name, snapshot.key.as_ref(), snapshot.overflow)
-}
-
-impl BreakerGroupEntry {
-    pub(crate) fn new(
-        id: Arc<str>,
-        counts: KeyedSnapshot,
-        last_minute: Option<BreakerMinute>,
-        callers: Option<Callers>,
-    ) -> Self {
-        Self { id, kind: Kind::Group.name(), counts, last_minute, callers }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.counts.name
-    }
-
-    pub(crate) fn totals(counts: &KeyedSnapshot) -> Totals {
-        [counts.successes, counts.failures, counts.rejections, counts.ignored, counts.cancelled]
-    }
-}
-
-impl RecentEvent {
-    pub(crate) fn new(HistoryEntry { at, what, .. }: HistoryEntry) -> Self {
-        let at = unix_seconds(at);
-        match what {
-            HistoryEvent::StateChanged { from, to, reason, operator_reason, .. } => {
-                let reason =
-                    operator_reason.map(|reason| reason.to_string()).or(reason.map(|reason| reason.to_string()));
-                let (from, to) = (Some(state_name(from)), Some(state_name(to)));
-                Self { at, from, to, reason: reason.unwrap_or_default() }
-            }
-            HistoryEvent::Rejected { reason, .. } => Self { at, from: None, to: None, reason: reason.to_string() },
-            _ => Self { at, from: None, to: None, reason: String::new() },
-        }
-    }
 }
 
 impl Field for State {

@@ -8,10 +8,12 @@ use super::{Counted, MAX_KEYS_PER_NAME, Pass, Worst};
 use crate::{
     entry::{
         Entry,
-        breaker::{BreakerEntry, BreakerGroupEntry, Context, RecentEvent, item_id, totals},
+        breaker::{BreakerEntry, Context, item_id, totals},
         condition::{Condition, Counts, STATES, state_index},
+        group::BreakerGroupEntry,
         id::{ItemId, Kind},
         minute::BreakerMinute,
+        recent::RecentEvent,
     },
     log::{EventKind, LogEvent},
 };

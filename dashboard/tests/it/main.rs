@@ -5,15 +5,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+mod board;
 mod browser;
 mod calls;
+mod everything;
 mod exposure;
+mod metrics_reference;
 mod mounting;
 mod overrides;
 mod page;
 mod process;
 mod prometheus;
+mod prometheus_server;
 mod rules;
+mod target_labels;
 mod viewers;
 
 use std::{

@@ -106,7 +106,7 @@ export class BreakerList {
     this.#complete = false;
   }
 
-  /** Shows the rows in their present order, unless somebody is reading: then only the button counts what would move. */
+  /** Shows the rows in their present order, unless the order stands still: then only the button counts what would move. */
   arrange(force = false) {
     if (document.hidden && !force) return;
     this.#takeRows();

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
-use crate::{
-    access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds,
-    sampler::Sampler,
-};
+use crate::{access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds, sampler::Sampler};
 
 /// The callback of [`Dashboard::on_override`](crate::Dashboard::on_override).
 pub(crate) type OnOverride = Arc<dyn Fn(&OverrideRequest) + Send + Sync>;

@@ -102,9 +102,10 @@ function hasBreakers() {
 }
 
 function showSections() {
-  if (!changedWhileHidden.size) return;
+  if (!changedWhileHidden.size && store.rows.size) return;
   for (const section of sections) section.update(store, changedWhileHidden);
   changedWhileHidden = new Set();
+  byId("no-limits").hidden = !store.complete || ["limits", "retries", "functions"].some((id) => !byId(id).hidden);
 }
 
 function showOverview() {

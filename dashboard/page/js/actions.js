@@ -15,7 +15,7 @@ const ACTIONS = {
 const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };
 /** The time, in milliseconds, within which the same action is not done twice. */
 const REPEAT = 700;
-/** How often a request is sent again after a change that no operator made. */
+/** The number of times that a request is sent again after a change that no operator made. */
 const RESENDS = 3;
 
 /** The operator's token and name. They are kept in memory only, until the page is closed. */

@@ -4,7 +4,7 @@
 
 import { Reader } from "./reader.js";
 
-/** The time without a word of the leading tab, in milliseconds, after which a visible tab takes over. */
+/** The time without a message of the leading tab, in milliseconds, after which a visible tab takes over. */
 const LEADER_SILENCE = 20_000;
 const LEADER_BEAT = 5_000;
 /** The time, in milliseconds, within which the leading tab answers a new one. */

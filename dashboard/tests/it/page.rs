@@ -116,7 +116,10 @@ async fn manual_control_requires_the_token() {
     let read_only = Served::new(&Dashboard::new());
     let browser = Browser::open(&read_only.url("/")).await;
     browser.open_details("operated").await;
-    assert_eq!(browser.run("return document.querySelectorAll('form, input[name=token]').length").await, json!(0));
+    assert_eq!(
+        browser.run("return document.querySelectorAll('#details form, input[name=token]').length").await,
+        json!(0)
+    );
     browser.close().await;
 }
 
@@ -163,12 +166,12 @@ async fn a_retry_shows_the_outcomes_of_its_calls() {
     browser.click(".side .tabs [data-tab=limits]").await;
     let row = |name: &str| {
         format!(
-            "[...document.querySelectorAll('#retries .row')].find(row => row.querySelector('.row-name span').textContent === '{name}')"
+            "[...document.querySelectorAll('#retries .item')].find(row => row.querySelector('.item-name span').textContent === '{name}')"
         )
     };
     let limited = row("retry of a rate limit");
     browser.until(&format!("return /1 failed|50 % failed/.test(({limited})?.innerText.replaceAll(/\\s/g, ' '))")).await;
-    browser.run(&format!("({limited}).querySelector('.row-name').click()")).await;
+    browser.run(&format!("({limited}).querySelector('.item-name').click()")).await;
     let details = "document.querySelector('#details').innerText.replaceAll(/\\s+/g, ' ')";
     for part in ["2 calls", "Rejected by a breaker or a limit", "50 %"] {
         browser.until(&format!("return {details}.includes('{part}')")).await;
@@ -182,6 +185,6 @@ async fn a_retry_shows_the_outcomes_of_its_calls() {
     call.abort();
     // A call that was cancelled is a call.
     browser.until(&format!("return !/Not called yet/i.test(({hanging}).textContent)")).await;
-    browser.run(&format!("({hanging}).querySelector('.row-name').click()")).await;
+    browser.run(&format!("({hanging}).querySelector('.item-name').click()")).await;
     browser.until(&format!("return /cancelled/i.test({details})")).await;
 }

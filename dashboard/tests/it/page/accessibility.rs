@@ -23,7 +23,14 @@ fn axe_core() -> String {
     })
 }
 
+/// Checks the page after a message has arrived, so that its data is not old.
 async fn check(page: &FakePage, what: &str, found: &mut Vec<String>) {
+    page.run("return fake.send('ping', { now: fake.now() })").await;
+    page.advance(1).await;
+    check_as_is(page, what, found).await;
+}
+
+async fn check_as_is(page: &FakePage, what: &str, found: &mut Vec<String>) {
     page.run("return fake.frame()").await;
     let violations: Vec<String> = serde_json::from_value(page.run(VIOLATIONS).await).unwrap();
     found.extend(violations.into_iter().map(|violation| format!("{what}: {violation}")));
@@ -71,6 +78,13 @@ async fn check_all(scenario: &str, details: &[&str]) {
             }
             page.run("document.querySelector('#details').close()").await;
         }
+    }
+    // Data that is not renewed looks different.
+    page.run("fake.routes['api/live'] = () => { throw new TypeError('network error'); }").await;
+    page.advance(60).await;
+    for theme in THEMES {
+        page.browser.theme(theme).await;
+        check_as_is(&page, &format!("old data, {theme}"), &mut found).await;
     }
     assert!(found.is_empty(), "{} violations in the scenario {scenario}:\n{}", found.len(), found.join("\n"));
     page.close().await;

@@ -22,7 +22,7 @@ steadfast::register!(BULKHEADS);
 /// Returns a JavaScript expression for the row of a limit.
 fn row(name: &str) -> String {
     format!(
-        "[...document.querySelectorAll('#limits .row')].find(row => row.querySelector('.row-name span').textContent === {})",
+        "[...document.querySelectorAll('#limits .item')].find(row => row.querySelector('.item-name span').textContent === {})",
         json!(name)
     )
 }
@@ -30,7 +30,7 @@ fn row(name: &str) -> String {
 /// Waits until the row of a limit shows a state: its colour, its icon, and its label for screen readers.
 async fn shows(browser: &Browser, name: &str, state: &str, label: &str) {
     let script = format!(
-        "const row = {}; return row?.dataset.state === '{state}' && row.querySelector('.row-name').textContent.endsWith({}) && !!row.querySelector('svg path')",
+        "const row = {}; return row?.dataset.state === '{state}' && row.querySelector('.item-name').textContent.endsWith({}) && !!row.querySelector('svg path')",
         row(name),
         json!(label)
     );
@@ -69,7 +69,7 @@ async fn limits_show_usage_and_capacity() {
         ("watched hosts", &["At most 1 concurrent call for each of 1 key", "Admitted 1", "Rejected 3", "host <b>"]),
         ("watched tenants", &["1 call per 1 h for each of 2 keys", "Admitted 1", "Rejected 2", EVIL]),
     ] {
-        browser.run(&format!("({}).querySelector('.row-name').click()", row(name))).await;
+        browser.run(&format!("({}).querySelector('.item-name').click()", row(name))).await;
         for part in parts {
             // The figures of the last minute come before those since the start.
             let text = "document.querySelector('#details').innerText.replaceAll(/\\s+/g, ' ').replaceAll(/(Admitted|Rejected) \\S+ (?=\\d)/g, '$1 ')";
@@ -87,7 +87,7 @@ async fn limits_show_usage_and_capacity() {
         json!([0, 0])
     );
     // Limits are found by name and by key.
-    let shown = "return [...document.querySelectorAll('#limits .row')].filter(row => row.checkVisibility()).map(row => row.querySelector('.row-name span').textContent).join()";
+    let shown = "return [...document.querySelectorAll('#limits .item')].filter(row => row.checkVisibility()).map(row => row.querySelector('.item-name span').textContent).join()";
     browser.write("#search", "watched rate").await;
     browser.until(&shown.replace("return", "return 'watched rate' ===")).await;
     browser.write("#search", "onerror=window").await;

@@ -39,7 +39,7 @@ async fn every_control_works_by_keyboard_and_has_an_accessible_name() {
     let nameless = browser
         .run(
             "const named = e => e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.[0]?.textContent.trim() || e.closest('label')?.textContent.trim(); \
-             return [...document.querySelectorAll('button, input, select, a, [role=img]')].filter(e => !named(e)).map(e => e.outerHTML)",
+             return [...document.querySelectorAll('button, input, select, a, [role=img]')].filter(e => e.checkVisibility() && !named(e)).map(e => e.outerHTML)",
         )
         .await;
     assert_eq!(nameless, json!([]));

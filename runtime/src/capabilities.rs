@@ -92,3 +92,41 @@ pub(crate) fn families(options: &crate::telemetry::Options) -> impl Iterator<Ite
     let of_policies = ALL.iter().flat_map(|capability| capability.families(options.top_keys));
     options.apply(of_policies.chain(WITHOUT_SETTINGS.iter().flat_map(|families| families())))
 }
+
+#[cfg(all(test, feature = "config"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{BreakerConfig, BulkheadConfig, RateLimitConfig, RetryPolicy, layers::ConfigOptions};
+
+    fn listed(config: &impl ConfigOptions) -> Vec<&'static str> {
+        let mut options = Vec::new();
+        let visited = config.visit_options(&mut |option, _| {
+            options.push(option);
+            Ok(())
+        });
+        assert!(visited.is_ok());
+        options
+    }
+
+    #[test]
+    fn the_options_of_a_file_are_those_that_are_listed() {
+        let per = Duration::from_secs(1);
+        let capabilities: [(&dyn Capability, _); 4] = [
+            (&breaker::Breakers, listed(&BreakerConfig::new())),
+            (&retry::Retries, listed(&RetryPolicy::new())),
+            (&rate_limit::RateLimits, listed(&RateLimitConfig::new(1, per))),
+            (&bulkhead::Bulkheads, listed(&BulkheadConfig::new())),
+        ];
+        for (capability, mut listed) in capabilities {
+            let mut options = capability.options().to_vec();
+            // A preset stands for other options, and only the code can set a store.
+            options.retain(|option| *option != "preset");
+            listed.retain(|option| *option != "store");
+            options.sort_unstable();
+            listed.sort_unstable();
+            assert_eq!(listed, options);
+        }
+    }
+}

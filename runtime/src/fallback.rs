@@ -1,7 +1,7 @@
 //! Fallbacks for failed calls.
 //!
 //! Each call is counted once, by the outcome that its caller saw: [`counts`] contains the guard that does it, and [`listed`] the counts of
-//! the whole program. A call that succeeds by itself increments a counter of its own thread.
+//! the whole program. A call that succeeds without a fallback increments a counter of its own thread.
 
 mod counts;
 mod listed;

@@ -320,6 +320,7 @@ impl<'a> Pair<'a> {
         let tracked = model.tracked_in_flight();
         prop_assert_eq!(totals, Totals { in_flight: tracked, ..model.totals });
         prop_assert_eq!(snapshot.failed_recoveries, model.failed_recoveries);
+        prop_assert_eq!(snapshot.trials_in_flight, model.trials_in_flight());
         let outage = snapshot.outage.map(|outage| (outage.reason.into(), outage.failed_recoveries, outage.lasted()));
         let expected = model.outage().map(|outage| (outage.reason, outage.failed_recoveries, outage.lasted));
         prop_assert_eq!(outage, expected);

@@ -105,6 +105,8 @@ async fn a_limit_is_listed_as_far_as_it_is_known() {
     limited_by_the_caller(true, 2 * SECOND).await.unwrap_err();
     assert_eq!(of("limited_by_the_caller"), (None, 2));
     assert_eq!(of("two_limits"), (None, 0));
+    two_limits(true).await.unwrap_err();
+    assert_eq!(of("two_limits"), (None, 2), "the inner one has ended both attempts");
     assert_eq!(snapshot(Client::<()>::NAME), None, "a name of a type is not known before");
     Client(()).named(true).await.unwrap_err();
     assert_eq!(of(Client::<()>::NAME), (Some(SECOND), 1));

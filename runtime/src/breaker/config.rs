@@ -401,7 +401,8 @@ impl BreakerConfig {
     /// Sets whether the breaker admits every call but decides and counts as usual, to try settings before they take effect. False by
     /// default.
     ///
-    /// A call that would have been rejected is counted as a rejection, and its outcome changes only the totals.
+    /// A call that would have been rejected is counted as [observed](crate::Snapshot::observed_rejections), not as a rejection. Its outcome changes
+    /// only the totals.
     #[must_use]
     pub const fn observe_only(mut self, observe_only: bool) -> Self {
         self.observe_only = observe_only;

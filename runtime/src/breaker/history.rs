@@ -310,6 +310,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_details_of_a_transition_are_published_before_it_is_made() {
+        let (history, text): (_, Arc<str>) = (History::default(), "refused".into());
+        let [first, second] = [5, 7].map(Moment::from_micros);
+        let begin = |at: Moment| {
+            move |details: &mut Details| details.set_operator_reason(u32::try_from(at.as_micros()).unwrap_or(0), None)
+        };
+        let seen = |at: Moment, text: Option<&str>| {
+            assert_eq!(history.changed_at.load(Ordering::Relaxed), at.as_micros());
+            assert_eq!(u64::from(history.details().operator_reason.0), at.as_micros());
+            assert_eq!(history.failure().get(), text);
+            true
+        };
+        assert!(history.change_details(first, Some(Some(&text)), begin(first), || seen(first, Some("refused"))));
+        // A transition that another thread forestalls leaves no trace.
+        assert!(!history.change_details(second, Some(None), begin(second), || !seen(second, None)));
+        seen(first, Some("refused"));
+        // One that does not open the circuit keeps the text.
+        assert!(history.change_details(second, None, begin(second), || seen(second, Some("refused"))));
+    }
+
+    #[test]
     fn a_stale_reading_changes_no_other_entry() {
         let history = History::default();
         let now = clock::now();

@@ -64,6 +64,10 @@ pub struct Snapshot {
     /// The number of failed trial calls while half-open; 0 in other states. The circuit opens again once too few of
     /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls) are left to close it.
     pub trial_failures: u32,
+    /// The number of trial calls in flight while half-open; 0 in other states. A cancelled trial call that had waited is included until its permit
+    /// is available again. Once it and the calls that have ended are as many as
+    /// [`half_open_max_calls`](SnapshotConfig::half_open_max_calls), other calls are rejected, for at most a recovery timeout.
+    pub trials_in_flight: u32,
     /// The number of calls that succeeded.
     pub successes: u64,
     /// The number of calls that failed, panics included.
@@ -176,6 +180,10 @@ impl fmt::Display for Snapshot {
         }
         if let (BreakerState::Open, Some(reason)) = (self.state, self.open_reason) {
             write!(f, " {},", reason.cause())?;
+        }
+        if self.trials_in_flight > 0 {
+            let calls = if self.trials_in_flight == 1 { "trial call" } else { "trial calls" };
+            write!(f, ", {} {calls} in flight", self.trials_in_flight)?;
         }
         match self.open_for.or(self.disabled_for) {
             Some(left) if !left.is_zero() => write!(f, " for another {left:.3?}")?,

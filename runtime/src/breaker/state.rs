@@ -165,6 +165,16 @@ impl State {
         }
     }
 
+    /// The trial calls in flight while half-open, without those of earlier rounds; 0 in other states.
+    pub(crate) const fn trials_in_flight(self) -> u8 {
+        match self.phase(0, PackedReason::NONE) {
+            Phase::HalfOpen { taken, succeeded, failures, .. } => {
+                taken.saturating_sub(succeeded.saturating_add(failures))
+            }
+            _ => 0,
+        }
+    }
+
     /// The failed trial calls while half-open; 0 in other states.
     pub(crate) const fn trial_failures(self) -> u8 {
         match self.phase(0, PackedReason::NONE) {

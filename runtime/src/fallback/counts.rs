@@ -114,14 +114,14 @@ pub struct FallbackCall(&'static FallbackCounts);
 
 #[allow(improper_ctypes_definitions, reason = "only Rust code calls these functions")]
 impl FallbackCall {
-    /// Counts a call that has succeeded by itself.
+    /// Counts a call that has succeeded without a fallback.
     #[inline]
     pub extern "C" fn answered(self) {
         self.end(ANSWERED);
     }
 
-    /// Counts a call that has succeeded: by itself, or, if the `disposition` is that of a rejection or a timeout, with the value that the
-    /// option `rejection` has made.
+    /// Counts a call that has succeeded without a fallback. If the `disposition` is that of a rejection or a timeout, the option `rejection`
+    /// has made the value, and the call counts as answered by a fallback.
     #[inline]
     pub extern "C" fn answered_by(self, disposition: Disposition) {
         self.end(match disposition {
@@ -142,7 +142,7 @@ impl FallbackCall {
         self.end(FAILED);
     }
 
-    /// Counts a call that has failed by itself and returns `result`.
+    /// Counts a call whose function has failed, and returns the `result` of the call.
     pub(super) fn end_with<T, E>(self, result: Result<T, E>) -> Result<T, E> {
         self.end(if result.is_ok() { FALLBACK } else { FAILED });
         result

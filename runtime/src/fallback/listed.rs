@@ -19,6 +19,7 @@ slices! {
 /// The counts of the [`Fallback`]s that have been called or registered, by name.
 static BY_NAME: Mutex<BTreeMap<&'static str, &'static FallbackCounts>> = Mutex::new(BTreeMap::new());
 
+#[diagnostic::do_not_recommend]
 impl Registrable for Fallback {}
 
 /// Returns the outcomes of the calls of every function with `#[fallback]`, and of every [`Fallback`] that has been called or

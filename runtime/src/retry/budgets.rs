@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ptr};
 use super::{RetryBudget, RetryPolicy, budget::BudgetSnapshot, listed, named::POLICIES, named_policy::NamedPolicy};
 use crate::registry::{REGISTERED, Registered, Registrable};
 
+#[diagnostic::do_not_recommend]
 impl Registrable for RetryBudget {}
 
 /// Returns the counts of every retry budget with a [name](RetryBudget::name), sorted by name.

@@ -67,6 +67,7 @@ impl DeclaredTimeout {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Registrable for Timeout {}
 
 /// Returns the number of calls that timed out, for every `#[timeout]` of the program, and for every [`Timeout`] with a

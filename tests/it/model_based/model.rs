@@ -546,6 +546,11 @@ impl Model {
         }
     }
 
+    pub(super) fn trials_in_flight(&self) -> u32 {
+        let Trials { taken, succeeded, failed, .. } = self.trials;
+        if self.state == HalfOpen { taken - succeeded - failed } else { 0 }
+    }
+
     pub(super) fn outage(&self) -> Option<Outage> {
         self.outage
     }

@@ -141,6 +141,7 @@ impl BreakerRef<'_> {
                 window,
                 trial_successes: u32::from(word.trial_successes()),
                 trial_failures: u32::from(word.trial_failures()),
+                trials_in_flight: u32::from(word.trials_in_flight()),
                 successes: sums.get(Count::Success),
                 failures: sums.get(Count::Failure),
                 ignored: sums.get(Count::Ignored),

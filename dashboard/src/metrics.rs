@@ -1,5 +1,7 @@
 //! The Prometheus endpoint: `GET /metrics`, in the text format of Prometheus or in that of OpenMetrics.
 
+use std::fmt;
+
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
@@ -9,23 +11,32 @@ use prometheus_client::{
     encoding::{prometheus_text, text},
     registry::Registry,
 };
+use steadfast::prometheus::SteadfastCollector;
+use tokio::task::spawn_blocking;
 
 use crate::{api::AppState, responses::with_content_type};
 
-/// Returns the metrics in the format that the client prefers.
+/// Returns the metrics in the format that the client prefers. They are read on a thread for blocking work: with thousands of breakers, that
+/// takes longer than a worker of the application may be held.
 pub(crate) async fn metrics(State(AppState(inner)): State<AppState>, headers: HeaderMap) -> Response {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(inner.collector));
-    let mut body = String::new();
-    let (media_type, encoded) = if prefers_open_metrics(&headers) {
-        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text::encode(&mut body, &registry))
-    } else {
-        (prometheus_text::CONTENT_TYPE, prometheus_text::encode(&mut body, &registry))
-    };
-    match encoded {
-        Ok(()) => with_content_type(media_type, body),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    let is_open_metrics = prefers_open_metrics(&headers);
+    let collector = inner.collector;
+    match spawn_blocking(move || encode(collector, is_open_metrics)).await {
+        Ok(Ok(body)) if is_open_metrics => {
+            with_content_type("application/openmetrics-text; version=1.0.0; charset=utf-8", body)
+        }
+        Ok(Ok(body)) => with_content_type(prometheus_text::CONTENT_TYPE, body),
+        Ok(Err(_)) | Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+fn encode(collector: SteadfastCollector, is_open_metrics: bool) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(collector));
+    let mut body = String::new();
+    let encode = if is_open_metrics { text::encode } else { prometheus_text::encode };
+    encode(&mut body, &registry)?;
+    Ok(body)
 }
 
 /// Returns true if the client accepts OpenMetrics 1.0.0, and prefers it to the text format or accepts both equally. A wildcard is a request

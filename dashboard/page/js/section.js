@@ -44,6 +44,9 @@ class Row {
   }
 }
 
+/** Returns the text in which the search looks: the name and the listed keys. */
+const searchText = (entry) => `${entry.name} ${(entry.most_rejected ?? []).map(({ key }) => key ?? "").join(" ")}`.toLowerCase();
+
 export class RowSection {
   #container;
   #ctx;
@@ -70,11 +73,15 @@ export class RowSection {
       const entry = store.rows.get(id);
       const kind = entry && this.#kinds[entry.kind];
       if (!kind) this.#remove(id);
-      else if (this.#rows.has(id)) this.#rows.get(id).row.update(kind.row(entry));
-      else {
+      else if (this.#rows.has(id)) {
+        const known = this.#rows.get(id);
+        known.row.update(kind.row(entry));
+        // The keys that are listed change.
+        known.text = searchText(entry);
+      } else {
         const row = new Row(entry, (shown) => this.#ctx.open(shown));
         row.update(kind.row(entry));
-        this.#rows.set(id, { row, text: `${entry.name} ${(entry.most_rejected ?? []).map(({ key }) => key ?? "").join(" ")}`.toLowerCase(), name: entry.name });
+        this.#rows.set(id, { row, text: searchText(entry), name: entry.name });
         isNew = true;
       }
     }

@@ -46,9 +46,6 @@ class Row {
   }
 }
 
-/** Returns the text in which the search looks: the name and the listed keys. */
-const searchText = (entry) => `${entry.name} ${(entry.most_rejected ?? []).map(({ key }) => key ?? "").join(" ")}`.toLowerCase();
-
 export class RowSection {
   #container;
   #ctx;

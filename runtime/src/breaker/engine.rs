@@ -32,13 +32,11 @@ use super::{
     BreakerConfig, BreakerState, Override, history::History, in_flight::InFlight, manual_override::Action,
     parameters::Parameters, settings::BreakerSettings, state::Circuit, state::atomic::AtomicState, window::Window,
 };
-#[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
-use crate::totals::Sums;
 use crate::{
     clock::{self, Moment},
     keyed_store::key::Key,
     layers::Setting,
-    totals::Totals,
+    totals::{Sums, Totals},
 };
 
 /// A breaker without its settings: its state, totals, window, history and key.
@@ -80,7 +78,6 @@ impl Engine {
         }
     }
 
-    #[cfg(any(feature = "keyed", feature = "metrics", feature = "prometheus-client"))]
     pub(crate) fn sums(&self) -> Sums {
         self.totals.sums().with_observed_rejections(self.observed_rejections())
     }

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use steadfast_dashboard::Dashboard;
 
-use crate::{Served, everything::traffic, prometheus_server::Prometheus, rules::file, wait_for};
+use crate::{Served, everything::traffic, prometheus_server::Prometheus, rules::file};
 
 /// Returns the board.
 pub(crate) fn board() -> Value {
@@ -38,14 +38,17 @@ fn every_query_of_the_board_and_of_the_reference_returns_data() {
     traffic();
     let of_reference =
         crate::metrics_reference::queries().into_iter().map(|query| ("docs/metrics.md".to_owned(), query));
-    for (title, query) in queries(&board()).into_iter().chain(of_reference) {
-        let query = filled(&query);
-        wait_for(|| {
-            traffic();
-            let values = prometheus.query(&query).unwrap_or_else(|error| panic!("{title}: {error}"));
-            values.iter().any(|value| value.is_finite()).then_some(())
+    let mut without_data: Vec<_> =
+        queries(&board()).into_iter().chain(of_reference).map(|(title, query)| (title, filled(&query))).collect();
+    prometheus.poll("up", |_| {
+        traffic();
+        without_data.retain(|(title, query)| {
+            let values = prometheus.query(query).unwrap_or_else(|error| panic!("{title}: {error}"));
+            !values.iter().any(|value| value.is_finite())
         });
-    }
+        eprintln!("without data: {without_data:?}");
+        without_data.is_empty().then_some(())
+    });
     // The values of the variables are names of the labels in the same metrics.
     for variable in &board()["templating"]["list"].as_array().unwrap()[1..] {
         let (name, query) = (variable["name"].as_str().unwrap(), variable["definition"].as_str().unwrap());

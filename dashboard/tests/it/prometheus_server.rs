@@ -22,9 +22,11 @@ pub(crate) struct Target<'a> {
     /// Labels of the target, as YAML.
     pub(crate) labels: &'a str,
     pub(crate) honor_labels: bool,
+    /// The names of the metrics that are kept, as a regular expression.
+    pub(crate) kept: &'a str,
 }
 
-/// A Prometheus that scrapes its targets every second.
+/// A Prometheus that scrapes one target per second.
 pub(crate) struct Prometheus {
     address: String,
     /// Reserves the port: while this socket is bound to it, the system assigns the port to no other process.
@@ -36,21 +38,24 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Scrapes a dashboard as the job `shop`.
     pub(crate) fn scraping(served: &Served) -> Self {
-        let target = Target { job: "shop", served, labels: "{}", honor_labels: false };
+        let target = Target { job: "shop", served, labels: "{}", honor_labels: false, kept: ".*" };
         Self::start(&[target], &[Path::new(&file("prometheus/alerts.yml"))])
     }
 
     pub(crate) fn start(targets: &[Target<'_>], rules: &[&Path]) -> Self {
         let folder = Folder::new();
         let config = folder.0.join("prometheus.yml");
+        let seconds = targets.len();
         let mut text = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
+            "global: {{scrape_interval: {seconds}s, scrape_timeout: {seconds}s, evaluation_interval: {seconds}s}}\n\
              rule_files: {rules:?}\nscrape_configs:\n"
         );
-        for Target { job, served, labels, honor_labels } in targets {
+        for Target { job, served, labels, honor_labels, kept } in targets {
             writeln!(
                 text,
-                "  - {{job_name: {job}, honor_labels: {honor_labels}, static_configs: [{{targets: ['{}'], labels: {labels}}}]}}",
+                "  - job_name: {job}\n    honor_labels: {honor_labels}\n    \
+                 static_configs: [{{targets: ['{}'], labels: {labels}}}]\n    \
+                 metric_relabel_configs: [{{source_labels: [__name__], regex: '{kept}', action: keep}}]",
                 served.address
             )
             .unwrap();
@@ -96,20 +101,20 @@ impl Prometheus {
 
     /// Waits until a query returns these values.
     pub(crate) fn expect(&self, query: &str, expected: &[f64]) {
-        self.wait_until(query, |values| values == expected);
+        self.poll(query, |series| series.iter().map(|(_, value)| value).eq(expected).then_some(()));
     }
 
-    /// Waits until a query returns values that fulfil a condition.
-    pub(crate) fn wait_until(&self, query: &str, condition: impl Fn(&[f64]) -> bool) {
+    /// Sends a query until `select` returns a value for its series, and panics after a minute.
+    pub(crate) fn poll<T>(&self, query: &str, mut select: impl FnMut(&[(Value, f64)]) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
-            let found = self.query(query);
-            if found.as_ref().is_ok_and(|values| condition(values)) {
-                return;
+            let found = self.series(query);
+            if let Some(selected) = found.as_deref().ok().and_then(&mut select) {
+                return selected;
             }
-            let in_time = begun.elapsed() < Duration::from_secs(30);
+            let in_time = begun.elapsed() < Duration::from_mins(1);
             assert!(in_time, "{query} returns {found:?}; targets: {:?}", self.api("targets", &[]));
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(50));
         }
     }
 }

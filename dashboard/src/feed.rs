@@ -167,7 +167,7 @@ impl Feed {
         // If the reading fails, the next attempt is not made at once.
         lock(&self.pace).next_tick = begun + TICK;
         let feed = self.clone();
-        // The times are set on that thread, so that they are set even if the request that made the reading is dropped meanwhile.
+        // That thread sets the times as well, because the request that makes the reading can be dropped before the end.
         let reading = spawn_blocking(move || {
             // Measured by the clock of the system, since that of the runtime can be paused.
             let measured = SystemInstant::now();

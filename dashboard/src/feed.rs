@@ -167,21 +167,20 @@ impl Feed {
         // If the reading fails, the next attempt is not made at once.
         lock(&self.pace).tick_at = begun + TICK;
         let feed = self.clone();
-        let took = spawn_blocking(move || {
+        // The times are set on that thread, so that they are set even if the request that made the reading is dropped meanwhile.
+        let reading = spawn_blocking(move || {
             // Measured by the clock of the system, since that of the runtime can be paused.
-            let begun = SystemInstant::now();
+            let measured = SystemInstant::now();
             feed.publish(is_full);
-            begun.elapsed()
+            let pause = measured.elapsed() * PAUSE_FACTOR;
+            let mut pace = lock(&feed.pace);
+            pace.allowed_at = Instant::now() + pause;
+            pace.tick_at = (begun + TICK).max(pace.allowed_at);
+            if is_full {
+                pace.full_at = Some((begun, begun_by_system));
+            }
         });
-        let Ok(took) = took.await else { return false };
-        let ended = Instant::now();
-        let mut pace = lock(&self.pace);
-        pace.allowed_at = ended + took * PAUSE_FACTOR;
-        pace.tick_at = (begun + TICK).max(pace.allowed_at);
-        if is_full {
-            pace.full_at = Some((begun, begun_by_system));
-        }
-        true
+        reading.await.is_ok()
     }
 
     fn publish(&self, is_full: bool) {

@@ -15,12 +15,12 @@ const ACTIONS = {
 const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };
 /** The time, in milliseconds, within which the same action is not done twice. */
 const REPEAT = 700;
-/** How often a request is sent again after a change that no operator made. */
+/** The number of times that a request is sent again after a change that no operator made. */
 const RESENDS = 3;
 
 /** The operator's token and name. They are kept in memory only, until the page is closed. */
 const credentials = { token: "", operator: "" };
-/** What was typed for each item, and the result of its last action, so that both survive the closing of the dialog. */
+/** The typed values of each item and the result of its last action, which survive the closing of the dialog. */
 const drafts = new Map();
 
 const isOverride = (state) => state === "forced-open" || state === "disabled";
@@ -91,7 +91,7 @@ export class Actions {
     this.#entry = entry;
   }
 
-  /** Ends the waiting for an answer. What was typed is kept. */
+  /** Ends the waiting for an answer. The typed values are kept. */
   close() {
     this.#isClosed = true;
     this.#question.close();
@@ -189,7 +189,7 @@ export class Actions {
     };
   }
 
-  /** Returns the question after a change of somebody else; `change` is the answer of the server, or the entry itself. */
+  /** Returns the question after a change by another operator, from the answer of the server or from the entry. */
   #conflict(action, { state, since, operator, reason, operator_reason: byOperator }) {
     const text = reason ?? byOperator;
     const who = operator || (isOverride(state) ? "Another operator" : "");

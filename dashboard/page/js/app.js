@@ -42,19 +42,23 @@ const ctx = {
   onArranged: showMatches,
 };
 
-const status = new Status({ live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
+const status = new Status(
+  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
 const details = new Details(byId("details"), ctx);
-const overview = new Overview({ node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
+const overview = new Overview(
+  { node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
 const announcer = new Announcer(byId("announcement"));
 const list = new BreakerList({ cards: byId("cards"), table: byId("table"), header: byId("table-header"), body: byId("table-body"), again: byId("sort-again") }, view, ctx);
-const toolbar = new Toolbar({ filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") }, view, viewChanged);
+const toolbar = new Toolbar(
+  { filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") },
+  view, viewChanged);
 const sections = [new LimitSection(byId("limits"), ctx), new RetrySection(byId("retries"), ctx), new FunctionSection(byId("functions"), ctx)];
 const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => list.show(found));
 
 /* Messages */
 
-let changedWhileHidden = new Set();
+let changedIds = new Set();
 
 function onMessage(name, data) {
   clock.take(data.now);
@@ -74,7 +78,7 @@ function onMessage(name, data) {
   if (document.hidden && data.counts) showOverview();
   announcer.add(result.conditions.map(({ id }) => store.rows.get(id)).filter(Boolean));
   details.onRows(store, result.changed);
-  for (const id of [...result.changed, ...result.removed]) changedWhileHidden.add(id);
+  for (const id of [...result.changed, ...result.removed]) changedIds.add(id);
   if (!document.hidden) showSections();
   // The first rows are drawn at once, the others when all have arrived.
   const loaded = name === "rows" && (first || store.complete);
@@ -102,9 +106,10 @@ function hasBreakers() {
 }
 
 function showSections() {
-  if (!changedWhileHidden.size) return;
-  for (const section of sections) section.update(store, changedWhileHidden);
-  changedWhileHidden = new Set();
+  if (!changedIds.size && store.rows.size) return;
+  for (const section of sections) section.update(store, changedIds);
+  changedIds = new Set();
+  byId("no-limits").hidden = !store.complete || ["limits", "retries", "functions"].some((id) => !byId(id).hidden);
 }
 
 function showOverview() {
@@ -143,7 +148,7 @@ function showMatches(rows) {
       all.keys += keys ?? 0;
     }
   }
-  const keysIn = (state) => Math.max(0, (store.meta.counts[state] ?? 0) - (breakersIn[state] ?? 0));
+  const keysIn = (state) => Math.max(0, (store.meta?.counts[state] ?? 0) - (breakersIn[state] ?? 0));
   const keys = view.search || !view.states.size ? null : [...view.states].reduce((sum, state) => sum + keysIn(state), 0);
   toolbar.matches(shown, all, keys);
 }

@@ -4,11 +4,11 @@
 
 import { Reader } from "./reader.js";
 
-/** The time without a word of the leading tab, in milliseconds, after which a visible tab takes over. */
+/** The time without a message of the leading tab, in milliseconds, after which a visible tab takes over. */
 const LEADER_SILENCE = 20_000;
 const LEADER_BEAT = 5_000;
-/** The time, in milliseconds, within which the leading tab answers a new one. */
-const ANSWER_TIME = 3_000;
+/** The time, in milliseconds, within which the leading tab answers a new one, even on a busy machine. */
+const ANSWER_TIME = 8_000;
 
 /**
  * Connects the page to the stream at `url` for as long as the page is open.

@@ -2,7 +2,7 @@
 
 import { STATE_NAMES, STATES, percent } from "./format.js";
 
-/** The number of calls below which a percentage of them says little. */
+/** The number of calls below which a percentage would mislead. */
 const FEW_CALLS = 10;
 
 /** Returns the share of failed calls among the calls of the last minute that were made; `null` if there were none, or if it is not known. */

@@ -24,7 +24,7 @@ export const STATE_NAMES = Object.keys(STATES);
 export const stateLabel = (state) => STATES[state]?.label ?? String(state);
 
 /** The load of a rate limit or bulkhead. */
-export const LOADS = {
+const LOADS = {
   "full": { label: "At its limit", filled: "M7 1.5 13 12.5H1Z" },
   "free": { label: "Free", filled: CIRCLE },
 };
@@ -128,11 +128,6 @@ export function measured(seconds) {
   return `${Number((seconds * factor).toPrecision(2))}\u00a0${unit}`;
 }
 
-const QUANTILES = ["p50", "p95", "p99"];
-
-/** Returns the quantiles of durations, each as a pair of its name and its text; none if nothing is recorded. */
-export const quantiles = (durations) => (durations?.count ? QUANTILES.map((name) => [name, measured(durations[name])]) : []);
-
 const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
 const timeOfDay = new Intl.DateTimeFormat("en-GB", TIME);
 const dateAndTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", ...TIME, timeZoneName: "short" });
@@ -145,7 +140,7 @@ export function clock(at, now = Date.now() / 1000) {
 }
 
 /** Formats a time in seconds since 1970 with date and zone: `27 Nov 2026, 14:03:12 GMT+1`. */
-export const fullClock = (at) => dateAndTime.format(at * 1000);
+const fullClock = (at) => dateAndTime.format(at * 1000);
 
 /** Formats the hour and minute of a time in seconds since 1970: `14:03`. */
 export const shortClock = (at) => timeOfDay.format(at * 1000).slice(0, 5);

@@ -27,6 +27,7 @@ export class BreakerList {
   /** The number of rows when they were taken; 0 if they have to be taken again. */
   #taken = 0;
   #takenTable = false;
+  #width = 0;
   /** True once all rows have been shown: from then on, the order may stand still. */
   #complete = false;
   #orderChanged = false;
@@ -65,7 +66,7 @@ export class BreakerList {
       parts[this.#view.table ? "body" : "cards"].focus({ preventScroll: true });
     });
     window.addEventListener("scroll", () => this.#render(), { passive: true });
-    new ResizeObserver(() => this.#measure()).observe(parts.cards.parentElement);
+    new ResizeObserver(([{ contentRect }]) => this.#resized(contentRect.width)).observe(parts.cards.parentElement);
   }
 
   get #current() {
@@ -105,7 +106,7 @@ export class BreakerList {
     this.#complete = false;
   }
 
-  /** Shows the rows in their present order, unless somebody is reading: then only the button counts what would move. */
+  /** Shows the rows in their present order, unless the order stands still: then only the button counts what would move. */
   arrange(force = false) {
     if (document.hidden && !force) return;
     this.#takeRows();
@@ -196,7 +197,9 @@ export class BreakerList {
     this.#wantHistories();
   }
 
-  #measure() {
+  #resized(width) {
+    if (width === this.#width) return;
+    this.#width = width;
     this.#current.measure();
     this.#wantHistories();
   }

@@ -15,7 +15,7 @@ export const isSendable = (token) => /^[\x21-\x7e]+$/.test(token);
 
 /**
  * Sends a request. Returns its outcome as `{ kind, ... }`:
- * `applied` with the answer, `conflict` with the change of somebody else, `refused` with a text: nothing was done;
+ * `applied` with the answer, `conflict` with the change by another operator, `refused` with a text: nothing was done;
  * `unknown`: no answer arrived, so it may have been done.
  */
 export async function send(url, token, body) {
@@ -31,7 +31,7 @@ export async function send(url, token, body) {
     });
     answer = await response.json();
   } catch {
-    // A proxy's page instead of JSON says nothing about what the server has done.
+    // The answer was lost, or a proxy answered with a page: the server may have applied the override.
     return { kind: "unknown" };
   }
   if (response.ok) return { kind: "applied", ...answer };

@@ -1,6 +1,6 @@
 // The lines at the top: what is down, since when, and what the callers get over all.
 
-import { clock, count, counted, duration, element, rate, setAttribute, setText, shortened, stateLabel } from "./format.js";
+import { clock, count, counted, duration, element, rate, setAttribute, setText, shortened, stateLabel, title } from "./format.js";
 import { overallOutcomes } from "./figures.js";
 import { shares } from "./shares.js";
 
@@ -24,8 +24,10 @@ export class Overview {
   /** Shows the present state of all rows; with `asOf`, that of an earlier time, because newer data is missing. */
   update(store, now, asOf) {
     if (!store.meta) return;
-    const breakers = [...store.rows.values()].filter(({ kind }) => kind === "breaker");
-    const down = breakers.filter(({ condition }) => DOWN.includes(condition));
+    const rows = [...store.rows.values()];
+    const breakers = rows.filter(({ kind }) => kind === "breaker");
+    const allDown = rows.filter(({ condition }) => DOWN.includes(condition));
+    const down = allDown.filter(({ kind }) => kind === "breaker");
     const total = (names) => names.reduce((sum, name) => sum + (store.meta.counts[name] ?? 0), 0);
     const known = total(Object.keys(store.meta.counts));
     const keysDown = total(DOWN) - down.length;
@@ -34,13 +36,13 @@ export class Overview {
     setAttribute(node, "data-state", asOf ? "unknown" : known ? state : "unknown");
     const prefix = asOf ? `At ${clock(asOf)}: ` : "";
     setText(head, prefix + (known ? headOf(down.length, keysDown) : store.complete ? "No breakers yet" : "Loading…"));
-    setText(text, known ? [longest(down, now) || quiet(breakers.length, known), notable(store.meta.counts)].filter(Boolean).join(". ") : "");
-    this.#showOutcomes(breakers, store);
+    setText(text, known ? [longest(down.length ? down : allDown, keysDown, now) || quiet(breakers.length, known), notable(store.meta.counts)].filter(Boolean).join(". ") : "");
+    this.#showOutcomes(rows);
     return down.length + keysDown;
   }
 
-  #showOutcomes(breakers, store) {
-    const sum = overallOutcomes([...breakers, ...[...store.rows.values()].filter(({ kind }) => kind === "group")]);
+  #showOutcomes(rows) {
+    const sum = overallOutcomes(rows);
     const parts = OUTCOMES.map((name) => sum[name]);
     const total = parts.reduce((all, part) => all + part, 0);
     const texts = shares(parts);
@@ -71,16 +73,17 @@ function headOf(down, keysDown) {
 
 const quiet = (breakers, known) => [breakers ? counted(breakers, "breaker") : "", known > breakers ? counted(known - breakers, "key") : ""].filter(Boolean).join(" and ");
 
-/** Names the breakers that have been down for the longest time. */
-function longest(down, now) {
+/** Names the breakers that have been down for the longest time, or the keys if no other breakers are down; not all keys are listed. */
+function longest(down, keysDown, now) {
   if (!down.length) return "";
   const began = ({ outage, since }) => outage?.since ?? since ?? now;
   let first = down[0];
   for (const row of down) if (began(row) < began(first)) first = row;
-  const others = down.filter((row) => row !== first).slice(0, MAX_NAMES - 1).map(({ name }) => shortened(name, 32));
-  const more = down.length - 1 - others.length;
+  const others = down.filter((row) => row !== first).slice(0, MAX_NAMES - 1).map((row) => shortened(title(row), 40));
+  const all = down[0].kind === "key" ? keysDown : down.length;
+  const more = all - 1 - others.length;
   const names = [...others, more ? `${count(more)} more` : ""].filter(Boolean);
-  return `${shortened(first.name, 48)} for ${duration(now - began(first))}, since ${clock(began(first), now)}${names.length ? `; also ${names.join(", ")}` : ""}`;
+  return `${shortened(title(first), 56)} for ${duration(now - began(first))}, since ${clock(began(first), now)}${names.length ? `; also ${names.join(", ")}` : ""}`;
 }
 
 const notable = (counts) => NOTABLE.filter((name) => counts[name]).map((name) => `${count(counts[name])} ${stateLabel(name).toLowerCase()}`).join(", ");

@@ -6,7 +6,7 @@ export class Question {
   #title = element("h3", { id: "question-title" });
   #text = element("p", { id: "question-text" });
   #cancel = element("button", { type: "button", value: "cancel" }, "Cancel");
-  #confirm = element("button", { type: "button", value: "confirm", class: "force" });
+  #confirm = element("button", { type: "button", value: "confirm", class: "force" }, "Confirm");
   #answer = null;
   node = element("dialog", { class: "question", id: "question", role: "alertdialog", "aria-labelledby": "question-title", "aria-describedby": "question-text" },
     this.#title, this.#text, element("div", { class: "buttons" }, this.#cancel, this.#confirm));

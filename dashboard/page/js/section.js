@@ -1,6 +1,6 @@
 // A list of compact rows, one for each entry of some kinds. A row opens the details of its entry.
 
-import { element, escaped, icon, setText } from "./format.js";
+import { element, escaped, icon, keyText, setText } from "./format.js";
 import { ShareBar } from "./shares.js";
 
 const names = new Intl.Collator(undefined, { numeric: true });
@@ -9,6 +9,8 @@ const names = new Intl.Collator(undefined, { numeric: true });
 export const rowIcon = (state) => icon({ failing: "open", idle: "closed" }[state] ?? state);
 
 class Row {
+  /** The text by which the row is found. */
+  text = "";
   #icon = element("span", { class: "item-icon" });
   #name = element("button", { type: "button", class: "item-name" });
   #label = element("span", { class: "hidden" });
@@ -44,9 +46,6 @@ class Row {
   }
 }
 
-/** Returns the text in which the search looks: the name and the listed keys. */
-const searchText = (entry) => `${entry.name} ${(entry.most_rejected ?? []).map(({ key }) => key ?? "").join(" ")}`.toLowerCase();
-
 export class RowSection {
   #container;
   #ctx;
@@ -73,20 +72,18 @@ export class RowSection {
       const entry = store.rows.get(id);
       const kind = entry && this.#kinds[entry.kind];
       if (!kind) this.#remove(id);
-      else if (this.#rows.has(id)) {
-        const known = this.#rows.get(id);
-        known.row.update(kind.row(entry));
-        // The keys that are listed change.
-        known.text = searchText(entry);
-      } else {
-        const row = new Row(entry, (shown) => this.#ctx.open(shown));
+      else {
+        if (!this.#rows.has(id)) {
+          this.#rows.set(id, { row: new Row(entry, (shown) => this.#ctx.open(shown)), name: entry.name });
+          isNew = true;
+        }
+        const { row } = this.#rows.get(id);
         row.update(kind.row(entry));
-        this.#rows.set(id, { row, text: searchText(entry), name: entry.name });
-        isNew = true;
+        row.text = [entry.name, ...(entry.most_rejected ?? []).map(keyText)].join("\n").toLowerCase();
       }
     }
     if (isNew) this.#arrange();
-    this.#container.hidden = !this.#rows.size;
+    this.#filter();
   }
 
   /** Shows only the rows whose name or keys contain `text`. */
@@ -109,10 +106,15 @@ export class RowSection {
     sorted.forEach(({ row }, index) => {
       if (this.#list.children[index] !== row.node) this.#list.insertBefore(row.node, this.#list.children[index] ?? null);
     });
-    this.#filter();
   }
 
   #filter() {
-    for (const { row, text } of this.#rows.values()) row.node.hidden = !text.includes(this.#query);
+    let isEmpty = true;
+    for (const { row } of this.#rows.values()) {
+      const matches = row.text.includes(this.#query);
+      if (row.node.hidden === matches) row.node.hidden = !matches;
+      isEmpty &&= !matches;
+    }
+    this.#container.hidden = isEmpty;
   }
 }

@@ -32,14 +32,6 @@ export class Strip {
     this.#svg.setAttribute("aria-label", "The last 10 minutes are not known yet");
   }
 
-  /** Forgets what is drawn, before the strip shows another breaker. */
-  clear() {
-    this.#drawn = "";
-    for (const calls of Object.values(this.#calls)) calls.removeAttribute("d");
-    this.#states.replaceChildren();
-    this.#known.removeAttribute("d");
-  }
-
   /** Redraws the strip if its history, or the state of the row, has changed. @param {History} history */
   draw(history, { state, since, transitions }) {
     const { known_since: known, step, samples, changes } = history;
@@ -61,7 +53,7 @@ export class Strip {
     }
     if (spans.length) spans.at(-1)[1] += 2 * step;
     else spans.push([known, known + 2 * step]);
-    this.#known.setAttribute("d", spans.map(([from, until]) => `M${(from - this.#origin).toFixed(1)} 0h${(until - from).toFixed(1)}v${BARS}h${(from - until).toFixed(1)}z`).join(""));
+    this.#known.setAttribute("d", spans.map(([from, until]) => `M${(from - this.#origin).toFixed(1)} 0h${(until - from).toFixed(1)}v${HEIGHT - BAND}h${(from - until).toFixed(1)}z`).join(""));
   }
 
   #drawCalls(samples, step) {

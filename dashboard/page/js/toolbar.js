@@ -2,6 +2,7 @@
 
 import { STATE_NAMES, STATES, count, counted, element, icon, setText } from "./format.js";
 import { SORTS } from "./order.js";
+import { storage } from "./view.js";
 
 /** The conditions whose filters are always shown; the others are shown while a breaker has them. */
 const ALWAYS = new Set(["open", "half-open", "closed"]);
@@ -30,7 +31,10 @@ export class Toolbar {
       this.show();
       parts.search.focus();
     });
-    parts.views.addEventListener("click", () => this.#change(() => (view.table = !view.table)));
+    parts.views.addEventListener("click", () => this.#change(() => {
+      view.table = !view.table;
+      storage.set("view", view.table ? "table" : "cards");
+    }));
     document.addEventListener("keydown", (event) => {
       const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || typing || document.querySelector("dialog[open]")) return;

@@ -46,12 +46,13 @@ export class View {
   /** Reads the fragment of the address. */
   read() {
     const hash = new URLSearchParams(location.hash.slice(1));
-    if (hash.has("view")) this.table = hash.get("view") === "table";
+    this.item = ids(hash);
+    // A link with filters shows cards unless it says otherwise; without any, the last choice of this browser applies.
+    if (hash.has("view") || (hash.size && !this.item.length)) this.table = hash.get("view") === "table";
     this.by = hash.get("sort") in SORTS ? hash.get("sort") : "severity";
     this.reversed = hash.has("reversed");
     this.states = new Set((hash.get("state") ?? "").split(",").filter((state) => state in STATES));
     this.search = (hash.get("search") ?? "").toLowerCase();
-    this.item = ids(hash);
     this.#parameters = [...hash].filter(([name]) => name in ITEMS || name === "key" || name === "overflow");
   }
 

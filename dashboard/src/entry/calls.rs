@@ -132,7 +132,7 @@ impl RetryEntry {
     }
 
     pub(crate) fn totals(counts: &RetrySnapshot) -> Totals {
-        [counts.calls(), counts.retried_successes, counts.failures(), counts.attempts, 0]
+        [counts.calls(), counts.retried_successes, counts.failures(), counts.attempts, counts.cancelled]
     }
 }
 

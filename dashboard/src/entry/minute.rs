@@ -38,6 +38,7 @@ pub(crate) struct RetryMinute {
     retried: u64,
     failed: u64,
     attempts: u64,
+    cancelled: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,8 +101,8 @@ impl BreakerMinute {
 }
 
 impl From<Minute> for RetryMinute {
-    fn from(Minute { seconds, counts: [calls, retried, failed, attempts, _], .. }: Minute) -> Self {
-        Self { seconds, calls, retried, failed, attempts }
+    fn from(Minute { seconds, counts: [calls, retried, failed, attempts, cancelled], .. }: Minute) -> Self {
+        Self { seconds, calls, retried, failed, attempts, cancelled }
     }
 }
 

@@ -108,6 +108,15 @@ impl Details {
     }
 }
 
+/// The effect of a transition on the text of the failure that opened the circuit last.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FailureChange<'e> {
+    /// The transition does not open the circuit.
+    Kept,
+    /// The transition opens the circuit, because of a failure with this text or of something else.
+    ReplacedBy(Option<&'e Arc<str>>),
+}
+
 /// The stored entries. Rejections have their own queue, so that they do not displace changes of state.
 #[derive(Debug, Default)]
 struct Log {
@@ -225,11 +234,10 @@ impl History {
     /// Publishes the details of a transition that the caller is about to make by `swap`, which returns false if it has failed: the details
     /// are then restored. A call that finds the new state therefore finds its details. The caller holds the lock of transitions.
     ///
-    /// `text` is the text of the failure that opens the circuit; `None` if the transition does not open it.
     pub(super) fn change_details(
         &self,
         now: Moment,
-        text: Option<Option<&Arc<str>>>,
+        text: FailureChange<'_>,
         change: impl FnOnce(&mut Details),
         swap: impl FnOnce() -> bool,
     ) -> bool {
@@ -237,13 +245,16 @@ impl History {
         change(&mut self.details());
         // ORDERING: Relaxed: written under the lock of transitions, and published by the transition. A rejection only reports it.
         let changed_at = self.changed_at.swap(now.as_micros(), Ordering::Relaxed);
-        let failure = text.map(|text| self.failure.replace(text));
+        let replaced = match text {
+            FailureChange::Kept => None,
+            FailureChange::ReplacedBy(text) => Some(self.failure.replace(text)),
+        };
         let has_changed = swap();
-        if has_changed {
-            drop(failure);
-        } else {
+        if !has_changed {
             self.changed_at.store(changed_at, Ordering::Relaxed);
-            failure.map(|failure| self.failure.restore(failure));
+            if let Some(replaced) = replaced {
+                self.failure.restore(replaced);
+            }
             *self.details() = before;
         }
         has_changed
@@ -322,12 +333,17 @@ mod tests {
             assert_eq!(history.failure().get(), text);
             true
         };
-        assert!(history.change_details(first, Some(Some(&text)), begin(first), || seen(first, Some("refused"))));
+        assert!(history.change_details(first, FailureChange::ReplacedBy(Some(&text)), begin(first), || seen(
+            first,
+            Some("refused")
+        )));
         // A transition that another thread forestalls leaves no trace.
-        assert!(!history.change_details(second, Some(None), begin(second), || !seen(second, None)));
+        assert!(
+            !history.change_details(second, FailureChange::ReplacedBy(None), begin(second), || !seen(second, None))
+        );
         seen(first, Some("refused"));
         // One that does not open the circuit keeps the text.
-        assert!(history.change_details(second, None, begin(second), || seen(second, Some("refused"))));
+        assert!(history.change_details(second, FailureChange::Kept, begin(second), || seen(second, Some("refused"))));
     }
 
     #[test]

@@ -174,7 +174,7 @@ impl ConfigOptions for BulkheadConfig {
     fn visit_options(&self, visit: &mut VisitOption<'_>) -> fmt::Result {
         let Self { max_concurrent, max_wait, max_queue } = self;
         visit("max_concurrent", OptionText::Value(max_concurrent))?;
-        visit("max_wait", OptionText::if_any(&max_wait.map(DurationText)))?;
-        visit("max_queue", OptionText::if_any(max_queue).if_used(max_wait.is_some() || max_queue.is_some()))
+        visit("max_wait", OptionText::if_any(max_wait.map(DurationText).as_ref()))?;
+        visit("max_queue", OptionText::if_any(max_queue.as_ref()).if_used(max_wait.is_some() || max_queue.is_some()))
     }
 }

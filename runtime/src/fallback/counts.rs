@@ -48,7 +48,6 @@ impl FallbackCounts {
 
     /// Begins a call.
     #[inline]
-    #[must_use]
     pub fn begin(&'static self) -> FallbackCall {
         FallbackCall(self.isolated())
     }
@@ -95,9 +94,9 @@ impl StackBreaker {
             Self::Named(name) => Some(name),
             Self::Static(own) => {
                 let own: &'static dyn Any = own;
-                let name = own.downcast_ref::<CircuitBreaker>().map(|breaker| breaker.name());
+                let name = own.downcast_ref().map(<CircuitBreaker>::name);
                 #[cfg(feature = "keyed")]
-                let name = name.or_else(|| own.downcast_ref::<KeyedBreakers>().map(|breakers| breakers.name()));
+                let name = name.or_else(|| own.downcast_ref().map(KeyedBreakers::name));
                 name
             }
         }

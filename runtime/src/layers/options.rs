@@ -29,8 +29,8 @@ pub enum OptionText<'v> {
 
 impl<'v> OptionText<'v> {
     /// The text of an optional value, which is `none` without one.
-    pub(crate) fn if_any<T: Display>(value: &'v Option<T>) -> Self {
-        value.as_ref().map_or(Self::Omitted(&"none"), |value| Self::Value(value))
+    pub(crate) fn if_any<T: Display>(value: Option<&'v T>) -> Self {
+        value.map_or(Self::Omitted(&"none"), |value| Self::Value(value))
     }
 
     /// The text of a value, which is left out of the text of all settings if `is_default`.

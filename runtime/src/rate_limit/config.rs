@@ -263,10 +263,10 @@ impl ConfigOptions for RateLimitConfig {
         let store = store.as_ref().map(|ByAddress(store)| fmt::from_fn(move |f| write!(f, "{store:?}")));
         visit("limit", OptionText::Value(limit))?;
         visit("per", OptionText::Value(&DurationText(*per)))?;
-        visit("max_wait", OptionText::if_any(&max_wait.map(DurationText)))?;
+        visit("max_wait", OptionText::if_any(max_wait.map(DurationText).as_ref()))?;
         visit("algorithm", OptionText::unless(!is_gcra, if is_gcra { &"gcra" } else { &"sliding_window" }))?;
         visit("burst", OptionText::unless(burst.is_none(), &self.get_burst()).if_used(is_gcra))?;
-        visit("store", OptionText::if_any(&store).if_used(store.is_some()))
+        visit("store", OptionText::if_any(store.as_ref()).if_used(store.is_some()))
     }
 }
 

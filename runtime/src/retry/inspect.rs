@@ -109,7 +109,7 @@ impl ConfigOptions for RetryPolicy {
         visit("max_attempts", OptionText::Value(if *max_attempts == 0 { &"unlimited" } else { max_attempts }))?;
         visit("backoff", OptionText::Value(schedule))?;
         visit("jitter", OptionText::Value(jitter))?;
-        visit("max_elapsed", OptionText::if_any(&max_elapsed.map(DurationText)))?;
+        visit("max_elapsed", OptionText::if_any(max_elapsed.map(DurationText).as_ref()))?;
         visit("max_retry_after", OptionText::unless(has_default, &DurationText(*max_retry_after)))
     }
 }

@@ -101,7 +101,9 @@ pub fn timeouts() -> Vec<TimeoutSnapshot> {
     for DeclaredTimeout { name, limit, module } in TIMEOUTS {
         if !is_of_other_doc_test(module, running.as_deref()) {
             let entry = by_name.entry(name).or_default();
-            limit.iter().for_each(|limit| entry.limit.add(*limit));
+            if let Some(limit) = limit {
+                entry.limit.add(*limit);
+            }
         }
     }
     for Timeout { name, limit } in REGISTERED.iter().filter_map(Registered::downcast::<Timeout>) {

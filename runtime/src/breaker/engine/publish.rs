@@ -7,7 +7,7 @@ use crate::{
     BreakerState,
     breaker::{
         HistoryEvent,
-        history::Details,
+        history::{Details, FailureChange},
         outage::{StoredOutage, opening_reason},
         state::{Circuit, atomic::TransitionObserver},
     },
@@ -41,10 +41,11 @@ impl TransitionObserver for Publisher<'_, '_> {
         }
         let (history, now) = (engine.history(), clock::now());
         let spent = self.breaker.spent(from, now);
-        let text = (is_opening || after == BreakerState::ForcedOpen).then_some(error.as_ref());
+        let opens = is_opening || after == BreakerState::ForcedOpen;
+        let text = if opens { FailureChange::ReplacedBy(error.as_ref()) } else { FailureChange::Kept };
         let describe = |details: &mut Details| {
             details.set_operator_reason(to.word().epoch(), self.operator_reason);
-            if let Some(text) = text {
+            if let FailureChange::ReplacedBy(text) = text {
                 details.failure = text.map(|text| (text.clone(), now));
             }
             details.outage = StoredOutage::after(details.outage.take(), from, to, now, error.as_ref());

@@ -108,7 +108,7 @@ export class Details {
     let status = "lost";
     let entry = null;
     try {
-      const response = await fetch(url, { headers: this.#ctx.headers(), credentials: "omit", signal: AbortSignal.timeout(TIME_LIMIT) });
+      const response = await fetch(url, { headers: this.#ctx.headers(), signal: AbortSignal.timeout(TIME_LIMIT) });
       if (response.ok) [status, entry] = ["ok", await response.json()];
       else status = { 401: "denied", 403: "denied", 404: "gone" }[response.status] ?? "lost";
     } catch {

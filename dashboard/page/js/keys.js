@@ -51,7 +51,7 @@ export class KeySearch {
     url.search = new URLSearchParams({ kind: this.#kind, name: this.#name, limit: this.#limit, search: this.#search.value.trim(), ...(this.#state.value ? { state: this.#state.value } : {}) });
     let answer;
     try {
-      const response = await fetch(url, { headers: this.#ctx.headers(), credentials: "omit", signal: AbortSignal.timeout(5_000) });
+      const response = await fetch(url, { headers: this.#ctx.headers(), signal: AbortSignal.timeout(5_000) });
       answer = response.ok ? await response.json() : null;
     } catch {
       answer = null;

@@ -25,7 +25,6 @@ export async function send(url, token, body) {
     response = await fetch(url, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-Steadfast-Token": token },
-      credentials: "omit",
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIME_LIMIT),
     });
@@ -55,7 +54,7 @@ export async function check(url, token, body, isWanted, pause = (ms) => new Prom
 /** Returns `{ operator, since, reason }` of the last override of an entry, from the log; nothing if the log has none. */
 export async function lastOverride(ctx, { id }) {
   try {
-    const response = await fetch(new URL("api/events?limit=1000", ctx.base), { headers: ctx.headers(), credentials: "omit", signal: AbortSignal.timeout(TIME_LIMIT) });
+    const response = await fetch(new URL("api/events?limit=1000", ctx.base), { headers: ctx.headers(), signal: AbortSignal.timeout(TIME_LIMIT) });
     const { events } = await response.json();
     const found = events.findLast((event) => event.kind === "override" && event.id === id);
     return found ? { operator: found.operator, since: found.at, reason: found.reason } : {};

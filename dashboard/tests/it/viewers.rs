@@ -3,15 +3,16 @@
 use axum::{
     Router,
     extract::Request,
+    http::HeaderValue,
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use reqwest::StatusCode;
 use serde_json::Value;
 use steadfast::{CircuitBreaker, KeyedBreakers};
 use steadfast_dashboard::{Dashboard, Token};
 
-use crate::{CONFIG, Served, TOKEN, client, with_token};
+use crate::{CONFIG, Served, TOKEN, browser::Browser, client, with_token};
 
 const VIEW_TOKEN: &str = "a-token-of-viewers";
 /// The paths that contain data.
@@ -132,4 +133,39 @@ fn a_panic_of_the_check_permits_nothing() {
         assert_eq!(get(&served, path, &[]).status(), StatusCode::INTERNAL_SERVER_ERROR, "{path}");
     }
     assert_eq!(get(&served, "/", &[]).status(), StatusCode::OK);
+}
+
+/// A login in front of everything except the page itself, which sets the cookie.
+async fn require_login(request: Request, next: Next) -> Response {
+    let is_page = request.uri().path() == "/";
+    if !is_page && !request.headers().contains_key("cookie") {
+        return axum::http::StatusCode::FORBIDDEN.into_response();
+    }
+    let mut response = next.run(request).await;
+    if is_page {
+        response
+            .headers_mut()
+            .insert("set-cookie", HeaderValue::from_static("user=ops-ann; HttpOnly; SameSite=Strict"));
+    }
+    response
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_sends_the_cookie_of_a_login_with_every_request() {
+    static BY_LOGIN: CircuitBreaker = CircuitBreaker::new("viewed by login", CONFIG);
+    steadfast::register!(BY_LOGIN);
+    let dashboard = with_token()
+        .authorize(|request| request.extensions.get::<User>().is_some_and(|User(name)| name.starts_with("ops-")));
+    let app = Router::new().merge(dashboard.router());
+    let app = app.layer(middleware::from_fn(log_in)).layer(middleware::from_fn(require_login));
+    let served = Served::app(app);
+    let browser = Browser::open(&served.url("/")).await;
+    browser.shows("viewed by login", "closed", "Closed").await;
+    browser.open_details("viewed by login").await;
+    browser.until("return document.querySelector('#details').textContent.includes('failure_threshold')").await;
+    browser.write("#details input[name=reason]", "a test").await;
+    browser.write("#details input[name=token]", TOKEN).await;
+    browser.click("#details button[value=disable]").await;
+    browser.shows("viewed by login", "disabled", "Disabled").await;
+    browser.close().await;
 }

@@ -74,7 +74,7 @@ pub(crate) fn between(old: &Reading, new: &Reading) -> Option<Vec<u8>> {
             write_list(object.key("set"), changed, |out, (old, new)| write_change(out, old, new));
         }
         if !added.is_empty() {
-            write_list(object.key("rows"), added, |out, row| write_row(out, row));
+            write_list(object.key("rows"), added, write_row);
         }
         if !removed.is_empty() {
             object.value("removed", &removed);

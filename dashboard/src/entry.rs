@@ -26,6 +26,7 @@ use self::{
 
 /// An entry of any kind.
 #[derive(Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "most entries are breakers, and each is allocated by itself")]
 pub(crate) enum Entry {
     /// A breaker, with or without a key.
     Breaker(BreakerEntry),

@@ -60,11 +60,11 @@ pub(crate) struct Feed {
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     /// The earliest time of the next reading.
-    allowed_at: Instant,
+    next_allowed: Instant,
     /// The time of the next reading for open pages.
-    tick_at: Instant,
+    next_tick: Instant,
     /// The time at which the latest full reading began, by the clock of the runtime, which can be paused, and by that of the system.
-    full_at: Option<(Instant, SystemInstant)>,
+    last_full: Option<(Instant, SystemInstant)>,
 }
 
 impl Feed {
@@ -75,7 +75,7 @@ impl Feed {
             reader: Mutex::new(Reader::new(log.clone())),
             log,
             turn: AsyncMutex::new(()),
-            pace: Mutex::new(Pace { allowed_at: Instant::now(), tick_at: Instant::now(), full_at: None }),
+            pace: Mutex::new(Pace { next_allowed: Instant::now(), next_tick: Instant::now(), last_full: None }),
             published: watch::Sender::default(),
             opening: Mutex::default(),
             compressed_streams: AtomicUsize::new(0),
@@ -84,13 +84,13 @@ impl Feed {
 
     /// Returns a full reading that began at `earliest` or later.
     pub(crate) async fn reading_since(self: &Arc<Self>, earliest: SystemInstant) -> Arc<Reading> {
-        let is_new = |pace: Pace| pace.full_at.is_some_and(|(_, at)| at >= earliest);
+        let is_new = |pace: Pace| pace.last_full.is_some_and(|(_, at)| at >= earliest);
         while !is_new(self.pace()) {
             let _turn = self.turn.lock().await;
             if is_new(self.pace()) {
                 break;
             }
-            sleep_until(self.pace().allowed_at).await;
+            sleep_until(self.pace().next_allowed).await;
             if !self.read(true).await {
                 break;
             }
@@ -128,9 +128,9 @@ impl Feed {
         deadline: Instant,
     ) -> Option<Arc<Published>> {
         loop {
-            let tick_at = self.pace().tick_at;
+            let next_tick = self.pace().next_tick;
             // The sender is a field of the feed, so the channel is not closed.
-            if timeout_at(tick_at.min(deadline), publications.changed()).await.is_ok() {
+            if timeout_at(next_tick.min(deadline), publications.changed()).await.is_ok() {
                 return Some(publications.borrow_and_update().clone());
             }
             if Instant::now() >= deadline {
@@ -138,8 +138,8 @@ impl Feed {
             }
             let _turn = self.turn.lock().await;
             let pace = self.pace();
-            if pace.tick_at == tick_at {
-                let is_full = pace.full_at.is_none_or(|(at, _)| at.elapsed() + TICK / 2 >= FULL_INTERVAL);
+            if pace.next_tick == next_tick {
+                let is_full = pace.last_full.is_none_or(|(at, _)| at.elapsed() + TICK / 2 >= FULL_INTERVAL);
                 self.read(is_full).await;
             }
         }
@@ -148,7 +148,7 @@ impl Feed {
     /// Makes a full reading, which includes a sample of the counts if one is due.
     pub(crate) async fn sample(self: &Arc<Self>) {
         let _turn = self.turn.lock().await;
-        sleep_until(self.pace().allowed_at).await;
+        sleep_until(self.pace().next_allowed).await;
         self.read(true).await;
     }
 
@@ -165,19 +165,19 @@ impl Feed {
     async fn read(self: &Arc<Self>, is_full: bool) -> bool {
         let (begun, begun_by_system) = (Instant::now(), SystemInstant::now());
         // If the reading fails, the next attempt is not made at once.
-        lock(&self.pace).tick_at = begun + TICK;
+        lock(&self.pace).next_tick = begun + TICK;
         let feed = self.clone();
-        // The times are set on that thread, so that they are set even if the request that made the reading is dropped meanwhile.
+        // That thread sets the times as well, because the request that makes the reading can be dropped before the end.
         let reading = spawn_blocking(move || {
             // Measured by the clock of the system, since that of the runtime can be paused.
             let measured = SystemInstant::now();
             feed.publish(is_full);
             let pause = measured.elapsed() * PAUSE_FACTOR;
             let mut pace = lock(&feed.pace);
-            pace.allowed_at = Instant::now() + pause;
-            pace.tick_at = (begun + TICK).max(pace.allowed_at);
+            pace.next_allowed = Instant::now() + pause;
+            pace.next_tick = (begun + TICK).max(pace.next_allowed);
             if is_full {
-                pace.full_at = Some((begun, begun_by_system));
+                pace.last_full = Some((begun, begun_by_system));
             }
         });
         reading.await.is_ok()

@@ -62,7 +62,7 @@ impl<'r> Items<'r> {
                 let id = ItemId::new(kind, breakers.name());
                 let minute = self.minute(&id, &BreakerGroupEntry::totals(&counts), counts.durations.as_ref());
                 let (callers, of_minute) = self.reader.callers().of(name);
-                let minute = minute.map(|minute| BreakerMinute::new(minute, of_minute));
+                let minute = minute.map(|minute| BreakerMinute::new(&minute, of_minute));
                 let entry = Entry::Group(BreakerGroupEntry::new(id.text(), counts, minute, callers));
                 Item { id, entry, settings: breakers.settings(), recent: Vec::new() }
             }
@@ -114,7 +114,7 @@ impl<'r> Items<'r> {
         let (callers, of_minute) = self.reader.callers().of(snapshot.name);
         let context = Context {
             hung_call: snapshot.oldest_in_flight.and_then(|_| breaker.config().get_hung_call()),
-            last_minute: minute.map(|minute| BreakerMinute::new(minute, of_minute)),
+            last_minute: minute.map(|minute| BreakerMinute::new(&minute, of_minute)),
             callers,
         };
         Entry::Breaker(BreakerEntry::new(id.text(), snapshot, context, self.now, None))

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, sync::Arc};
 use crate::entry::{
     Entry,
     condition::{Condition, Counts},
+    minute::BreakerMinute,
 };
 
 /// The entry of an item, with the number that stands for it in the streams. A row does not change: a changed item has a new row.
@@ -44,7 +45,7 @@ impl Reading {
 fn rank(row: &Row) -> (Condition, bool, Reverse<u64>, u32) {
     match row.entry.as_breaker() {
         Some(breaker) => {
-            let troubles = breaker.last_minute.as_ref().map_or(0, |minute| minute.troubles());
+            let troubles = breaker.last_minute.as_ref().map_or(0, BreakerMinute::troubles);
             (breaker.condition, true, Reverse(troubles), row.i)
         }
         None => (Condition::Closed, false, Reverse(0), row.i),

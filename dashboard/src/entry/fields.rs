@@ -136,7 +136,18 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(bool, f64, u32, u64, usize);
+numbers!(bool, u32, u64, usize);
+
+impl Field for f64 {
+    #[allow(clippy::float_cmp, reason = "the same number, not one that is close")]
+    fn is_default(&self) -> bool {
+        *self == 0.0
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_json(out, self);
+    }
+}
 
 /// Values that are either unknown, or never left out.
 macro_rules! optional {

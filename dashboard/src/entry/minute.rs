@@ -88,8 +88,8 @@ impl Callers {
 }
 
 impl BreakerMinute {
-    pub(crate) fn new(minute: Minute, callers: Option<Callers>) -> Self {
-        let Minute { seconds, counts: [successes, failures, rejections, ignored, cancelled], p99 } = minute;
+    pub(crate) fn new(minute: &Minute, callers: Option<Callers>) -> Self {
+        let Minute { seconds, counts: [successes, failures, rejections, ignored, cancelled], p99 } = *minute;
         let p99 = p99.map(micros);
         Self { seconds, successes, failures, rejections, ignored, cancelled, p99, callers }
     }

@@ -148,7 +148,7 @@ impl Pass<'_> {
             durations: |snapshot| snapshot.durations.as_ref(),
         };
         let track = self.put(id, counted, |snapshot, id, minute, old| {
-            let last_minute = minute.map(|minute| BreakerMinute::new(minute, callers_of_minute));
+            let last_minute = minute.map(|minute| BreakerMinute::new(&minute, callers_of_minute));
             let context = Context { hung_call, last_minute, callers };
             let old = old.and_then(Entry::as_breaker);
             Entry::Breaker(BreakerEntry::new(id, snapshot, context, now, old))
@@ -212,7 +212,7 @@ impl Pass<'_> {
             durations: |counts| counts.durations.as_ref(),
         };
         self.put(ItemId::new(Kind::Group, name), counted, |counts, id, minute, _| {
-            let last_minute = minute.map(|minute| BreakerMinute::new(minute, callers_of_minute));
+            let last_minute = minute.map(|minute| BreakerMinute::new(&minute, callers_of_minute));
             Entry::Group(BreakerGroupEntry::new(id, counts, last_minute, callers))
         });
     }

@@ -139,7 +139,7 @@ fn a_panic_of_the_check_permits_nothing() {
 async fn require_login(request: Request, next: Next) -> Response {
     let is_page = request.uri().path() == "/";
     if !is_page && !request.headers().contains_key("cookie") {
-        return axum::http::StatusCode::FORBIDDEN.into_response();
+        return StatusCode::FORBIDDEN.into_response();
     }
     let mut response = next.run(request).await;
     if is_page {

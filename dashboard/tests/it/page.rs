@@ -3,6 +3,7 @@
 
 mod accessibility;
 mod actions;
+mod conditions;
 mod escaping;
 mod fake;
 mod limits;

@@ -19,9 +19,9 @@ const rules = THEME === 'light' ? {} : { runOnly: ['color-contrast'] };
 return fake.withTimers(() => axe.run(shown, { resultTypes: ['violations'], preload: false, ...rules })).then(({ violations }) =>
   violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary.replaceAll(/\\s+/g, ' ')}`)));";
 
-/// A script that returns what has to be scrolled sideways. Tables and code may.
+/// A script that returns what has to be scrolled sideways. Tables, code and the line of filters on a small screen may.
 const WIDE: &str = "
-const scrolls = e => ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && !e.matches('pre, pre *, code') && !e.querySelector('table, pre, code');
+const scrolls = e => ['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && !e.matches('pre, code, #state-filters') && !e.querySelector('table, pre, code');
 return [document.documentElement, ...[...document.querySelectorAll('body *')].filter(e => e.checkVisibility() && scrolls(e))]
   .filter(e => e.scrollWidth > e.clientWidth).map(e => `${e.scrollWidth - e.clientWidth} px of ${e.tagName} ${e.id} ${e.className} are beside it`);";
 

@@ -38,7 +38,10 @@ use steadfast::{BreakerConfig, CircuitBreaker};
 use steadfast_dashboard::Dashboard;
 use tokio::{runtime::Builder, time};
 
-use self::browser::{Browser, LIVE};
+use self::{
+    browser::{Browser, LIVE},
+    wire::Length,
+};
 
 const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(5);
 
@@ -97,7 +100,9 @@ fn main() {
     let (application, delays) = serve();
     let tester = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let page = tester.block_on(measure_page(application, &delays));
-    let stream = wire::stream(application, PERIOD);
+    let first = wire::length(application, "/api/live?once=1");
+    let stream = wire::stream(application, first.accepted, PERIOD);
+    let metrics = wire::length(application, "/metrics");
     let rows = [
         ("first card", format!("{:.0} ms", page.first_card)),
         ("main thread, tasks a second", format!("{:.0} ms", page.tasks)),
@@ -105,9 +110,9 @@ fn main() {
         ("memory of the page's scripts", mib(page.heap)),
         ("elements", format!("{:.0}", page.elements)),
         ("delay of the application's worker, p99", format!("{:.1} ms", page.delay)),
-        ("first message", kib(stream.first)),
-        ("stream a second", kib(stream.rate)),
-        ("/metrics", kib(wire::length(application, "/metrics"))),
+        ("messages of the present state", both(&first)),
+        ("stream a second, compressed", kib(stream)),
+        ("/metrics", both(&metrics)),
     ];
     println!("\n| {load} | |\n|---|---|");
     for (name, value) in rows {
@@ -233,6 +238,10 @@ fn at_share(values: &mut [f64], share: f64) -> f64 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
     let index = (values.len() as f64 * share) as usize;
     values.get(index).copied().unwrap_or_default()
+}
+
+fn both(length: &Length) -> String {
+    format!("{}, {} compressed", kib(length.plain), kib(length.accepted))
 }
 
 fn kib(bytes: f64) -> String {

@@ -6,49 +6,44 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The bytes of the live stream.
-pub(crate) struct Stream {
-    /// Of the messages that describe the present state.
-    pub(crate) first: f64,
-    /// Of a second after them.
-    pub(crate) rate: f64,
+/// The lengths of a response in bytes.
+pub(crate) struct Length {
+    pub(crate) plain: f64,
+    /// For a client that accepts compression, as browsers and Prometheus do.
+    pub(crate) accepted: f64,
 }
 
-/// Reads the live stream as a browser does, that is compressed if the server compresses.
-pub(crate) fn stream(server: SocketAddr, period: Duration) -> Stream {
-    let mut connection = request(server, "/api/live");
-    let first = until_first_event(&mut connection);
+/// Reads a response that ends.
+pub(crate) fn length(server: SocketAddr, path: &str) -> Length {
+    let read = |is_compressed| {
+        let mut response = Vec::new();
+        request(server, path, is_compressed).read_to_end(&mut response).unwrap();
+        as_f64(response.len())
+    };
+    Length { plain: read(false), accepted: read(true) }
+}
+
+/// Returns the bytes of a second of the live stream, as a browser reads it, after the `first` ones, which describe the present state.
+pub(crate) fn stream(server: SocketAddr, first: f64, period: Duration) -> f64 {
+    let mut connection = request(server, "/api/live", true);
+    let mut buffer = vec![0; 1 << 20];
+    let mut total = 0;
+    while as_f64(total) < first {
+        total += connection.read(&mut buffer).unwrap();
+    }
     connection.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    let (begun, mut total, mut buffer) = (Instant::now(), 0, vec![0; 1 << 20]);
+    let begun = Instant::now();
+    total = 0;
     while begun.elapsed() < period {
         total += connection.read(&mut buffer).unwrap_or(0);
     }
-    Stream { first, rate: as_f64(total) / begun.elapsed().as_secs_f64() }
+    as_f64(total) / begun.elapsed().as_secs_f64()
 }
 
-/// Returns the length of a response.
-pub(crate) fn length(server: SocketAddr, path: &str) -> f64 {
-    let mut response = Vec::new();
-    request(server, path).read_to_end(&mut response).unwrap();
-    as_f64(response.len())
-}
-
-fn until_first_event(connection: &mut TcpStream) -> f64 {
-    let (mut read, mut buffer) = (Vec::new(), vec![0; 1 << 20]);
-    loop {
-        let count = connection.read(&mut buffer).unwrap();
-        let new = read.len().saturating_sub(1);
-        read.extend_from_slice(&buffer[..count]);
-        if read[new..].windows(2).any(|two| two == b"\n\n") {
-            return as_f64(read.len());
-        }
-    }
-}
-
-fn request(server: SocketAddr, path: &str) -> TcpStream {
+fn request(server: SocketAddr, path: &str, is_compressed: bool) -> TcpStream {
     let mut connection = TcpStream::connect(server).unwrap();
-    write!(connection, "GET {path} HTTP/1.1\r\nHost: {server}\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n")
-        .unwrap();
+    let accept = if is_compressed { "Accept-Encoding: gzip\r\n" } else { "" };
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: {server}\r\n{accept}Connection: close\r\n\r\n").unwrap();
     connection
 }
 

@@ -17,7 +17,7 @@ static OBSERVING: CircuitBreaker = CircuitBreaker::new("condition: observing", C
 steadfast::register!(OBSERVING);
 static HUNG: CircuitBreaker = CircuitBreaker::new("condition: hung", CONFIG.hung_call(AT_ONCE));
 steadfast::register!(HUNG);
-static MANY: KeyedBreakers = KeyedBreakers::new("more keys than are listed", CONFIG);
+static MANY: KeyedBreakers = KeyedBreakers::new("a crowd of tenants", CONFIG);
 steadfast::register!(MANY);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +56,7 @@ async fn a_key_that_is_not_listed_is_found_and_followed() {
         browser.search(&format!("tenant-{number:02}")).await;
         let key = format!(
             "[...({})?.querySelectorAll('.key') ?? []].find(key => key.title === 'tenant-{number:02}')",
-            Browser::card("more keys than are listed")
+            Browser::card("a crowd of tenants")
         );
         browser.until(&format!("return {key}?.dataset.state === 'forced-open'")).await;
         browser.run(&format!("{key}.click()")).await;

@@ -12,7 +12,7 @@ async fn pictures() {
     fs::create_dir_all(&folder).unwrap();
     let page = FakePage::open().await;
     for scenario in ["empty", "healthy", "outage", "outage of 1000"] {
-        page.run(&format!("fake.use('{scenario}'); return fake.sendAll()")).await;
+        page.run(&format!("fake.use('{scenario}'); return fake.sendAll().then(() => fake.idle(10))")).await;
         for (width, height) in [(390, 844), (1280, 860), (2560, 1300)] {
             page.browser.resize(width, height).await;
             for theme in ["light", "dark"] {

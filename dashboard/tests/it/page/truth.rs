@@ -148,7 +148,7 @@ async fn a_card_shows_the_condition_that_callers_feel() {
     let page = FakePage::live("outage").await;
     for (name, condition, label, parts) in [
         ("payments", "open", "Open", &["32 min", "47", "5 failures in a row"][..]),
-        ("shipping quotes", "half-open", "Half-open", &["Down for 31 min 40 s", "1 of 2"]),
+        ("shipping quotes", "half-open", "Half-open", &["Down for 29 min 40 s", "1 of 2"]),
         ("fraud check", "forced-open", "Forced open", &["migration until 14:00"]),
         ("search", "hung", "Hung", &["3"]),
         ("recommendations", "ramping", "Ramping", &["30"]),

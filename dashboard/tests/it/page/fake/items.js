@@ -14,7 +14,7 @@
     const now = fake.now();
     const [successes, failures, rejections] = SHARES[condition];
     const isDown = ["open", "half-open", "observing", "forced-open"].includes(condition);
-    const begun = now - 1920 + (index % 50) * 20;
+    const begun = now - 1920 + (index % 12) * 140;
     const since = { open: now - 4, "half-open": now - 2 }[condition] ?? begun;
     const id = key == null ? `breaker ${name}` : `key ${name.length} ${name} ${key}`;
     const row = {
@@ -78,18 +78,26 @@
     { option: "observe_only", value: String(Boolean(row.observe_only)), source: "live" },
   ];
 
-  /** The last ten minutes: closed before the outage, or the present condition all the time. */
+  /** The last ten minutes: an outage with a trial call each 40 seconds, or the present condition all the time. */
   function history(row) {
     const now = fake.now();
+    const known = now - 595;
+    const begun = row.outage?.since ?? row.since;
     const samples = [];
-    for (let at = Math.ceil((now - 590) / 10) * 10; at <= now; at += 10) {
-      const [successes, failures, rejections] = SHARES[row.since && at < row.since ? "closed" : row.condition ?? "closed"];
+    for (let at = Math.ceil(known / 10) * 10 + 10; at <= now; at += 10) {
+      const [successes, failures, rejections] = SHARES[begun && at < begun ? "closed" : row.condition ?? "closed"];
       const share = 0.6 + 0.4 * Math.sin(at / 70);
       samples.push([at, Math.round(successes * share), Math.round(failures * share), Math.round(rejections * share)]);
     }
-    const states = ["closed", "open", "half-open", "open", "half-open", row.state ?? "closed"];
-    const changes = row.state && row.state !== "closed" ? states.map((state, index) => [now - 420 + index * 70, state]) : [];
-    return { known_since: now - 480, samples, changes };
+    const changes = [];
+    if (row.outage && row.condition !== "forced-open") {
+      if (begun > known) changes.push([begun, "open"]);
+      for (let at = Math.max(begun, known) + 37; at < now - 40; at += 40) changes.push([at, "half-open"], [at + 3, "open"]);
+      if (row.state === "half-open") changes.push([row.since, "half-open"]);
+    } else if (begun > known && row.state !== "closed") {
+      changes.push([begun, row.state]);
+    }
+    return { known_since: known, samples, changes };
   }
 
   fake.routes["api/history"] = ({ search }) => {

@@ -6,6 +6,8 @@ mod filters;
 mod live;
 mod program;
 
+use std::fmt::Write;
+
 use serde_json::Value;
 use steadfast_dashboard::Dashboard;
 
@@ -38,7 +40,8 @@ fn names(body: &Value, section: &str) -> Vec<String> {
 }
 
 fn list(value: &Value) -> &[Value] {
-    value.as_array().map(Vec::as_slice).unwrap_or_else(|| panic!("a list: {value}"))
+    let Some(list) = value.as_array() else { panic!("a list: {value}") };
+    list
 }
 
 fn text(value: &Value) -> String {
@@ -47,5 +50,8 @@ fn text(value: &Value) -> String {
 
 /// Returns a text for the query of a URL.
 fn encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        write!(encoded, "%{byte:02x}").unwrap();
+        encoded
+    })
 }

@@ -8,7 +8,7 @@ use steadfast_dashboard::Dashboard;
 use thirtyfour::Key;
 
 use super::accessibility::low_contrast;
-use crate::{CONFIG, Served, browser::Browser, succeed, with_token};
+use crate::{CONFIG, Served, browser::Browser, with_token};
 
 static LISTED: CircuitBreaker = CircuitBreaker::new("listed", CONFIG);
 steadfast::register!(LISTED);
@@ -86,7 +86,7 @@ async fn text_is_readable_in_both_themes_and_on_small_screens() {
     let served = Served::new(&with_token());
     for (width, height, theme) in [(1440, 900, "light"), (1440, 900, "dark"), (390, 844, "dark"), (320, 640, "light")] {
         let browser = Browser::open_as(&served.url("/"), width, height, theme).await;
-        browser.until("return document.querySelectorAll('#cards .card').length > 3").await;
+        browser.until("return document.querySelectorAll('#cards .card').length > 1").await;
         assert_eq!(low_contrast(&browser).await, json!([]), "{width} {theme}");
         let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.run(overflow).await, json!(0), "{width}");
@@ -129,7 +129,7 @@ async fn breakers_are_found_by_name_while_five_hundred_of_them_change() {
     let traffic = tokio::spawn(async move {
         loop {
             for breaker in &calls {
-                succeed(breaker);
+                _ = breaker.call(|| Ok::<_, std::io::Error>(()));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

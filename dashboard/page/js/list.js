@@ -14,6 +14,8 @@ const RESTING = 60_000;
 const CARD_WIDTH = 320;
 const GAP = 12;
 const NO_KEYS = [];
+/** The pause after a change of the order, as a multiple of the time that it took. Many changes of a long list are gathered. */
+const PAUSE_FACTOR = 30;
 
 export class BreakerList {
   #parts;
@@ -32,6 +34,7 @@ export class BreakerList {
   #complete = false;
   #orderChanged = false;
   #pointerAt = -Infinity;
+  #arrangeAt = -Infinity;
   #dirty = new Set();
   #frame = 0;
   /** Matching keys that the server has found. */
@@ -96,8 +99,8 @@ export class BreakerList {
       if (row?.kind === "key") this.#mark(`group ${row.name}`);
       this.#mark(id);
     }
-    // The first rows, and a change of condition, are shown at once.
-    if (loaded || conditions.length) this.arrange(loaded && !this.#complete);
+    // The first rows, and a change of condition, are shown at once; within a second if the list is long and changes often.
+    if (loaded || (conditions.length && performance.now() >= this.#arrangeAt)) this.arrange(loaded && !this.#complete);
     if (loaded && this.#store.complete) this.#complete = true;
   }
 
@@ -109,9 +112,10 @@ export class BreakerList {
   /** Shows the rows in their present order, unless the order stands still: then only the button counts what would move. */
   arrange(force = false) {
     if (document.hidden && !force) return;
+    const begun = performance.now();
     this.#takeRows();
     this.#orderChanged = false;
-    const { table, by, reversed } = this.#view;
+    const { by, reversed } = this.#view;
     const rows = this.#order.sorted(by, reversed, (name) => this.keysOf(name)).filter((row) => this.#shows(row));
     this.onArranged(rows);
     const list = this.#current;
@@ -119,12 +123,18 @@ export class BreakerList {
     const moved = held ? moves(list.rows, rows) : 0;
     this.#parts.again.hidden = !moved;
     if (moved) setText(this.#parts.again, `Sort again (${moved} moved)`);
-    if (held) return;
+    if (!held) this.#show(rows);
+    const ended = performance.now();
+    this.#arrangeAt = ended + PAUSE_FACTOR * (ended - begun);
+  }
+
+  #show(rows) {
+    const { table, by, reversed } = this.#view;
     this.#parts.cards.hidden = table;
     this.#parts.table.hidden = !table;
     this.#header.show(by, reversed);
     this.#parts.table.setAttribute("aria-rowcount", String(rows.length + 1));
-    list.show(rows);
+    this.#current.show(rows);
     this.#wantHistories();
   }
 

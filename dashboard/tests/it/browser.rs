@@ -90,12 +90,12 @@ impl Browser {
         self.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
-    /// Sends a command of the Chrome `DevTools` protocol and returns its answer.
+    /// Sends a command of the `Chrome DevTools` protocol and returns its answer.
     pub(crate) async fn cdp(&self, method: &str, parameters: Value) -> Value {
         self.driver.cdp().send_raw(method, parameters).await.unwrap()
     }
 
-    /// Returns the elements for which a function of the `WebDriver` protocol is needed.
+    /// Returns the driver, for what the other functions do not cover.
     pub(crate) fn driver(&self) -> &WebDriver {
         &self.driver
     }

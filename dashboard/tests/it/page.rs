@@ -82,7 +82,7 @@ async fn manual_control_requires_the_token() {
     browser.open_details("operated").await;
     browser.write("input[name=reason]", "migration <b>until</b> 14:00").await;
     let says = async |text: &str| {
-        browser.until(&format!("return document.querySelector('.result').textContent.startsWith('{text}')")).await
+        browser.until(&format!("return document.querySelector('.result').textContent.startsWith('{text}')")).await;
     };
     for (token, result) in
         [("", "Not sent: enter the token"), ("a-wrong-token-of-16", "Not applied: the token is not valid")]

@@ -49,7 +49,9 @@ async fn real_breakers_show_what_their_callers_feel() {
 async fn a_key_that_is_not_listed_is_found_and_followed() {
     let keys: Vec<_> = (0..60).map(|number| MANY.breaker(&format_args!("tenant-{number:02}"))).collect();
     // All are open, so 40 of them are not among the worst that are listed.
-    keys.iter().for_each(|key| key.force_open());
+    for key in &keys {
+        key.force_open();
+    }
     let served = Served::new(&Dashboard::new());
     let browser = Browser::open(&served.url("/")).await;
     for number in [3, 31, 59] {

@@ -1,15 +1,11 @@
 // The page: passes the messages of the stream to the store, and what has changed to the parts of the page.
 
-import { Details } from "./details.js";
 import { connect } from "./feed.js";
 import { escaped, setText } from "./format.js";
-import { FunctionSection } from "./functions.js";
 import { KeyFinder } from "./keysearch.js";
-import { LimitSection } from "./limits.js";
 import { BreakerList } from "./list.js";
 import { Announcer, Log } from "./log.js";
 import { Overview } from "./overview.js";
-import { RetrySection } from "./retry.js";
 import { ServerClock, Status } from "./status.js";
 import { Store } from "./store.js";
 import { chooseTheme } from "./theme.js";
@@ -31,8 +27,8 @@ const ctx = {
   now: () => clock.now(),
   headers: () => (status.token ? { [HEADER]: status.token } : {}),
   canOverride: () => Boolean(store.meta?.can_override),
-  open: (id) => details.open(id),
-  detailsOpen: () => details.shown != null,
+  open: (id) => (details ? details.open(id) : withRest(() => details.open(id))),
+  detailsOpen: () => details?.shown != null,
   onOpen: (id) => view.show(id, store.rows.get(id)),
   onClose: () => view.show(null),
   onSort: (by, reversed) => {
@@ -44,7 +40,6 @@ const ctx = {
 
 const status = new Status(
   { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
-const details = new Details(byId("details"), ctx);
 const overview = new Overview(
   { node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
@@ -53,8 +48,29 @@ const list = new BreakerList({ cards: byId("cards"), table: byId("table"), heade
 const toolbar = new Toolbar(
   { filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") },
   view, viewChanged);
-const sections = [new LimitSection(byId("limits"), ctx), new RetrySection(byId("retries"), ctx), new FunctionSection(byId("functions"), ctx)];
 const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => list.show(found));
+
+/* The parts that are loaded after the first rows, so that these are drawn sooner: details, and the lists beside the cards */
+
+let details = null;
+let sections = [];
+let rest = null;
+
+async function loadRest() {
+  const modules = ["details", "limits", "retry", "functions"].map((name) => import(`./${name}.js`));
+  const [{ Details }, { LimitSection }, { RetrySection }, { FunctionSection }] = await Promise.all(modules);
+  details = new Details(byId("details"), ctx);
+  sections = [new LimitSection(byId("limits"), ctx), new RetrySection(byId("retries"), ctx), new FunctionSection(byId("functions"), ctx)];
+  for (const section of sections) section.search?.(view.search);
+  changedIds = new Set(store.rows.keys());
+  showSections();
+}
+
+/** Calls `action` once the parts are loaded. A failed attempt is repeated with the next call. */
+function withRest(action) {
+  rest ??= loadRest();
+  rest.then(action, () => (rest = null));
+}
 
 /* Messages */
 
@@ -77,7 +93,7 @@ function onMessage(name, data) {
   // The title of a hidden tab is seen as well.
   if (document.hidden && data.counts) showOverview();
   announcer.add(result.conditions.map(({ id }) => store.rows.get(id)).filter(Boolean));
-  details.onRows(store, result.changed);
+  details?.onRows(store, result.changed);
   for (const id of [...result.changed, ...result.removed]) changedIds.add(id);
   if (!document.hidden) showSections();
   // The first rows are drawn at once, the others when all have arrived.
@@ -86,7 +102,7 @@ function onMessage(name, data) {
     toolbar.counts(store.meta.counts);
     byId("no-breakers").hidden = !store.complete || hasBreakers();
     byId("toolbar").hidden = !byId("no-breakers").hidden;
-    openLinked();
+    withRest(openLinked);
     showOverview();
     if (store.complete) finder.search(view.search, groups());
   }
@@ -106,7 +122,7 @@ function hasBreakers() {
 }
 
 function showSections() {
-  if (!changedIds.size && store.rows.size) return;
+  if (!sections.length || !changedIds.size && store.rows.size) return;
   for (const section of sections) section.update(store, changedIds);
   changedIds = new Set();
   byId("no-limits").hidden = !store.complete || ["limits", "retries", "functions"].some((id) => !byId(id).hidden);
@@ -157,13 +173,13 @@ function showMatches(rows) {
 function openLinked() {
   const [id] = view.item.filter((item) => store.rows.has(item));
   const likeliest = id ?? (store.complete ? view.item[0] : undefined);
-  if (likeliest && details.shown !== likeliest) details.open(likeliest);
+  if (likeliest && details && details.shown !== likeliest) details.open(likeliest);
 }
 
 window.addEventListener("popstate", () => {
   view.read();
   toolbar.show();
-  if (!view.item.length && details.shown != null) details.close();
+  if (!view.item.length && details?.shown != null) details.close();
   openLinked();
   finder.search(view.search, groups());
   list.arrange(true);

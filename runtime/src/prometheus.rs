@@ -28,11 +28,12 @@
 //! | `circuit_breaker_transitions_total` | counter | changes | `service`; `state`: `closed`, `open`, `half_open`, `forced_open`, `disabled` |
 //! | `circuit_breaker_state_seconds_total` | counter | seconds | `service`; `state`: `closed`, `open`, `half_open`, `forced_open`, `disabled` |
 //! | `circuit_breaker_trial_calls_total` | counter | calls | `service` |
-//! | `circuit_breaker_in_flight` | gauge | calls | `service` |
+//! | `circuit_breaker_in_flight`, `circuit_breaker_hung_in_flight` | gauge | calls | `service` |
 //! | `circuit_breaker_oldest_in_flight_seconds` | gauge | seconds | `service` |
 //! | `circuit_breaker_hung_calls_total` | counter | calls | `service` |
 //! | `circuit_breaker_call_duration_seconds` | histogram | seconds | `service`; `outcome`: `success`, `failure`, `ignored`, `cancelled` |
 //! | `circuit_breaker_keys` | gauge | keys | `service`; `state`: `closed`, `open`, `half_open`, `forced_open`, `disabled` |
+//! | `circuit_breaker_keys_in_outage` | gauge | keys | `service` |
 //! | `circuit_breaker_key_state` | gauge | 0 to 4 | `service`; `key`; `overflow`: `true` |
 //! | `circuit_breaker_key_failures_total`, `circuit_breaker_key_rejections_total` | counter | calls | `service`; `key`; `overflow`: `true` |
 //! | `fallback_calls_total` | counter | calls | `function`; `outcome`: `answered`, `fallback`, `failed`, `cancelled`, `panicked` |

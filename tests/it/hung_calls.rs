@@ -249,12 +249,16 @@ async fn a_snapshot_shows_the_calls_in_flight_and_the_oldest() {
     let breaker = CircuitBreaker::new("hung", HUNG.failure_threshold(100));
     assert_eq!((breaker.snapshot().in_flight, breaker.snapshot().oldest_in_flight), (Some(0), None));
     let calls = take(&breaker, 50);
+    assert_eq!(breaker.snapshot().hung_in_flight, Some(0));
     advance(60 * SECOND).await;
     let oldest = |seconds: u64| {
         let oldest = breaker.snapshot().oldest_in_flight.unwrap();
         assert!(oldest.abs_diff(Duration::from_secs(seconds)) < 5 * SECOND / 6, "{oldest:?}");
     };
-    assert_eq!((breaker.snapshot().in_flight, breaker.snapshot().hung), (Some(50), 0));
+    // The breaker is not called, so no call has been counted, but the snapshot finds those that hang.
+    let snapshot = breaker.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.hung_in_flight, snapshot.hung), (Some(50), Some(50), 0));
+    assert!(snapshot.to_string().contains("; 50 in flight, 50 of them hung, the oldest for "), "{snapshot}");
     oldest(60);
     drop(take(&breaker, 1));
     assert_eq!((breaker.snapshot().in_flight, breaker.snapshot().hung), (Some(50), 50));

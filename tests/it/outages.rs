@@ -290,6 +290,51 @@ async fn a_scrape_contains_the_outage() {
     ]);
 }
 
+static REGIONS: KeyedBreakers = KeyedBreakers::new("regions", CONFIG);
+steadfast::register!(REGIONS);
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_contains_the_longest_outage_of_the_keys_in_use() {
+    let expect = |keys: u64, seconds: &str| {
+        let lines = scrape(SteadfastCollector::new(), "service=\"regions\"");
+        for expected in [
+            format!("circuit_breaker_keys_in_outage{{}} {keys}"),
+            format!("circuit_breaker_outage_seconds{{}} {seconds}"),
+        ] {
+            assert!(lines.contains(&expected), "{expected} in {lines:#?}");
+        }
+    };
+    let fail = |key: &str| REGIONS.breaker(key).try_acquire().unwrap().failure();
+    expect(0, "0.0");
+    fail("north");
+    expect(0, "0.0");
+    fail("north");
+    advance(60 * SECOND).await;
+    (0..2).for_each(|_| fail("south"));
+    // The next call of the first key is a trial call.
+    assert_eq!(REGIONS.breaker("north").state(), HalfOpen);
+    expect(2, "60.0");
+    REGIONS.breaker("north").force_open();
+    expect(1, "0.0");
+    REGIONS.breaker("north").reset();
+    // Trial calls in between do not end the outage.
+    for minute in 1..=10 {
+        advance(60 * SECOND).await;
+        fail("south");
+        expect(1, &format!("{}.0", minute * 60));
+    }
+    // A key that is not called stays half-open, and is not in an outage for ever.
+    advance(599 * SECOND).await;
+    expect(1, "1199.0");
+    advance(SECOND).await;
+    expect(0, "0.0");
+    fail("south");
+    expect(1, "1200.0");
+    advance(30 * SECOND).await;
+    REGIONS.breaker("south").try_acquire().unwrap().success();
+    expect(0, "0.0");
+}
+
 #[test]
 fn an_outage_can_be_serialized() {
     let breaker = CircuitBreaker::new("serialized outage", CONFIG);

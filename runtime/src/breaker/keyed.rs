@@ -5,6 +5,8 @@
 
 mod snapshot;
 
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+use std::time::Duration;
 use std::{
     fmt::{self, Display},
     sync::Arc,
@@ -195,13 +197,18 @@ impl KeyedBreakers {
     pub(crate) fn measure(&self, top: usize) -> KeyedMetrics {
         let StoreTotals { sums, entries, .. } = self.store.survey();
         let (mut states, mut unhealthy) = ([0; 5], Vec::new());
+        let (mut in_outage, mut outage) = (0, Duration::ZERO);
         for breaker in entries {
             states[breaker.state().index()] += 1;
+            if let Some(lasted) = breaker.view().outage_in_use() {
+                in_outage += 1;
+                outage = outage.max(lasted);
+            }
             if breaker.view().is_unhealthy() {
                 unhealthy.push(breaker);
             }
         }
-        KeyedMetrics { sums, states, top: self.store.with_series(unhealthy, top, unhealthiness) }
+        KeyedMetrics { sums, states, in_outage, outage, top: self.store.with_series(unhealthy, top, unhealthiness) }
     }
 
     /// Returns the declared name.
@@ -268,6 +275,10 @@ pub(crate) struct KeyedMetrics {
     pub(crate) sums: Sums,
     /// The number of breakers in each state.
     pub(crate) states: [u64; 5],
+    /// The number of keys in use whose circuit has opened and not closed since.
+    pub(crate) in_outage: u64,
+    /// The longest outage of these keys; zero without one.
+    pub(crate) outage: Duration,
     /// The breakers that have series of their own.
     pub(crate) top: Vec<Arc<KeyedBreaker>>,
 }

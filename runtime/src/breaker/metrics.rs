@@ -32,6 +32,7 @@ pub(super) fn families(top_keys: usize) -> Vec<Family> {
         if let Some((hung, survey)) = breaker.measure_in_flight() {
             samples.hung.push(labels(name).count(hung));
             samples.in_flight.push(labels(name).count(survey.in_flight));
+            samples.hung_in_flight.push(labels(name).count(survey.hung));
             samples.oldest.push(labels(name).micros(survey.oldest.unwrap_or(0)));
         }
         samples.add_durations(name, breaker.settings.durations().as_ref());
@@ -55,6 +56,7 @@ struct Samples {
     trials: Vec<Sample>,
     hung: Vec<Sample>,
     in_flight: Vec<Sample>,
+    hung_in_flight: Vec<Sample>,
     oldest: Vec<Sample>,
     durations: Vec<Sample>,
     keyed: KeyedSamples,
@@ -63,6 +65,7 @@ struct Samples {
 #[derive(Default)]
 struct KeyedSamples {
     keys: Vec<Sample>,
+    in_outage: Vec<Sample>,
     states: Vec<Sample>,
     failures: Vec<Sample>,
     rejections: Vec<Sample>,
@@ -101,10 +104,12 @@ impl Samples {
             if CircuitBreaker::registry().get(name).is_none() {
                 self.add_totals(name, reading.sums, breakers.config().get_observe_only());
                 self.add_durations(name, breakers.durations().as_ref());
+                self.outages.push(labels(name).micros(micros(reading.outage)));
             }
             for (state, keys) in BreakerState::ALL.into_iter().zip(reading.states) {
                 self.keyed.keys.push(labels(name).with("state", label(state)).count(keys));
             }
+            self.keyed.in_outage.push(labels(name).count(reading.in_outage));
             for breaker in reading.top {
                 let labels = labels(name).with_key(breaker.label());
                 let (state, sums) = (breaker.state(), breaker.sums());
@@ -122,7 +127,7 @@ impl Samples {
     fn families(self) -> Vec<Family> {
         let Self { states, shares, outages, failures, rejections, observing, observed_rejections, .. } = self;
         let Self { calls, transitions, spent, trials, .. } = self;
-        let Self { hung, in_flight, oldest, durations, keyed, .. } = self;
+        let Self { hung, in_flight, hung_in_flight, oldest, durations, keyed, .. } = self;
         let families = vec![
             Family::gauge(
                 "circuit_breaker_state",
@@ -136,7 +141,8 @@ impl Samples {
             ),
             Family::gauge(
                 "circuit_breaker_outage_seconds",
-                "The time since the closed circuit opened, until it closes again; 0 while closed or disabled.",
+                "The time since the closed circuit opened, until it closes again; 0 while closed or disabled. With keys, the longest outage \
+                 of the keys in circuit_breaker_keys_in_outage.",
                 outages,
             ),
             Family::gauge(
@@ -162,6 +168,11 @@ impl Samples {
             Family::counter("circuit_breaker_hung_calls", "Calls that counted as hung while in flight.", hung),
             Family::gauge("circuit_breaker_in_flight", "Calls in flight, of breakers with hung_call.", in_flight),
             Family::gauge(
+                "circuit_breaker_hung_in_flight",
+                "Calls in flight that have reached hung_call, counted by the scrape, even if the breaker is not called.",
+                hung_in_flight,
+            ),
+            Family::gauge(
                 "circuit_breaker_oldest_in_flight_seconds",
                 "The age of the oldest call in flight, of breakers with hung_call; 0 if there is none.",
                 oldest,
@@ -177,9 +188,14 @@ impl Samples {
 }
 
 impl KeyedSamples {
-    fn families(self) -> [Family; 4] {
+    fn families(self) -> [Family; 5] {
         [
             Family::gauge("circuit_breaker_keys", "Keys with a breaker, by state.", self.keys),
+            Family::gauge(
+                "circuit_breaker_keys_in_outage",
+                "Keys whose circuit has opened and not closed since, without overridden keys and keys that are no longer called.",
+                self.in_outage,
+            ),
             Family::gauge(
                 "circuit_breaker_key_state",
                 "The state of the breaker, as in circuit_breaker_state, of unhealthy keys.",

@@ -83,11 +83,15 @@ pub struct Snapshot {
     /// are also counted by their outcomes.
     pub observed_rejections: u64,
     /// The number of calls that have counted as hung: see [`hung_call`](crate::BreakerConfig::hung_call). Once they end, they are also
-    /// counted as successes, failures, ignored or cancelled calls.
+    /// counted as successes, failures, ignored or cancelled calls. Calls are counted by the next call of the breaker, so this does not change
+    /// while nobody calls it; [`hung_in_flight`](Self::hung_in_flight) does.
     pub hung: u64,
     /// The number of calls in flight; `None` without `hung_call`. Calls that were admitted while the breaker was disabled, or only because of
     /// `observe_only`, are not included.
     pub in_flight: Option<u64>,
+    /// The number of calls in flight that have reached `hung_call` at the time of the snapshot, counted as hung or not; `None` without
+    /// `hung_call`.
+    pub hung_in_flight: Option<u64>,
     /// The age of the oldest call in flight, to within a sixth of `hung_call`; `None` without `hung_call`, and if no call is in flight.
     #[cfg_attr(feature = "serde", serde(serialize_with = "serialize::seconds"))]
     pub oldest_in_flight: Option<Duration>,
@@ -222,7 +226,13 @@ impl fmt::Display for Snapshot {
             write!(f, ", {} hung", self.hung)?;
         }
         match (self.in_flight, self.oldest_in_flight) {
-            (Some(calls), Some(oldest)) => write!(f, "; {calls} in flight, the oldest for {oldest:.3?}"),
+            (Some(calls), Some(oldest)) => {
+                write!(f, "; {calls} in flight")?;
+                if let Some(hung @ 1..) = self.hung_in_flight {
+                    write!(f, ", {hung} of them hung")?;
+                }
+                write!(f, ", the oldest for {oldest:.3?}")
+            }
             _ => Ok(()),
         }
     }

@@ -1,11 +1,14 @@
 //! The eviction order of keyed breakers: those whose eviction loses the least information come first.
 
+#[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+use std::time::Duration;
+
 use super::BreakerRef;
 use crate::{breaker::BreakerState, clock, keyed_store::EvictionClass};
 
 /// The time for which a recovered breaker keeps its own metric series, so that a short outage between two scrapes is visible.
 #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
-const RECENT: std::time::Duration = std::time::Duration::from_mins(10);
+const RECENT: Duration = Duration::from_mins(10);
 
 impl BreakerRef<'_> {
     /// The eviction class of a keyed breaker that has no calls in flight.
@@ -26,6 +29,21 @@ impl BreakerRef<'_> {
     pub(crate) fn is_unhealthy(self) -> bool {
         let has_changed = || self.engine.changed_at() > 0 && clock::now().since(self.engine.since()) < RECENT;
         self.state() != BreakerState::Closed || self.has_failures() || has_changed()
+    }
+
+    /// The time since the circuit of a keyed breaker opened, if it has not closed since, is not overridden, and the key is in use: the circuit
+    /// still rejects calls, or has changed its state in the last ten minutes. Without that condition, the outage of a key that is no longer
+    /// called would not end.
+    #[cfg(any(feature = "metrics", feature = "prometheus-client"))]
+    pub(crate) fn outage_in_use(self) -> Option<Duration> {
+        if !matches!(self.engine.circuit.word().state(), BreakerState::Open | BreakerState::HalfOpen) {
+            return None;
+        }
+        let now = clock::now();
+        let state = self.rebased_circuit(now).state_at(&self.settings.parameters(), now);
+        let is_in_use = state == BreakerState::Open || now.since(self.engine.since()) < RECENT;
+        let since = self.engine.history.get()?.details().outage.as_ref()?.since;
+        is_in_use.then(|| now.since(since))
     }
 
     /// Returns true if a closed circuit is ramping up and may reject calls.

@@ -151,6 +151,7 @@ impl BreakerRef<'_> {
                 hung: self.hung(),
                 in_flight: survey.map(|survey| survey.in_flight),
                 durations: if self.engine.key().is_none() { self.settings.durations() } else { None },
+                hung_in_flight: survey.map(|survey| survey.hung),
                 oldest_in_flight: survey.and_then(|survey| survey.oldest).map(Duration::from_micros),
                 transitions,
                 last_transition: age.and_then(|age| wall.checked_sub(age)),

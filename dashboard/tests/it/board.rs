@@ -67,7 +67,7 @@ fn the_board_begins_with_what_is_down_and_what_callers_get() {
     let titles: Vec<_> = panels.iter().take(6).map(|panel| panel["title"].as_str().unwrap()).collect();
     assert_eq!(
         titles,
-        ["Outages, and what callers get", "Down now", "Down", "Open keys", "Overridden", "What callers get"]
+        ["Outages, and what callers get", "Down now", "Down", "Keys down", "Overridden", "What callers get"]
     );
     let positions: Vec<_> = panels.iter().map(|panel| panel["gridPos"]["y"].as_u64().unwrap()).collect();
     assert_eq!(positions[1], 1);

@@ -9,6 +9,9 @@ const cause = (reason) => capitalized((reason ?? "").replace(/^open (because )?/
 const joined = (...parts) => parts.filter(Boolean).join(" · ");
 const lasting = (at, now) => (at ? ` for ${duration(now - at)}` : "");
 
+/** Returns the calls in flight, and those among them that hang: none for a moment, because the oldest call is judged a little earlier. */
+export const hanging = ({ hung_in_flight: hung, in_flight: all = 0 }) => `${hung ? `${count(hung)} of ` : ""}${counted(all, "call")} in flight${hung ? " did not return in time" : ""}`;
+
 /** Returns the three lines of a card. @returns {{head: string, why: string, next: string}} */
 export function headline(row, now) {
   const { outage, since, until } = row;
@@ -30,7 +33,7 @@ export function headline(row, now) {
       return { head: `Disabled${lasting(since, now)}`, why: byOperator(row), next: joined("admits every call", left ? `ends in ${duration(left)}` : "no expiry") };
     case "hung":
       return { head: `Calls hang${row.oldest_in_flight ? `: the oldest for ${measured(row.oldest_in_flight)}` : ""}`,
-        why: `${counted(row.hung ?? 0, "call")} did not return in time, since the start`, next: joined(`${count(row.in_flight ?? 0)} in flight`, threshold(row)) };
+        why: hanging(row), next: threshold(row) };
     case "ramping":
       return { head: `Recovering: ${percent(value(row, "admitted_share"))} admitted`, why: `The circuit has closed${since ? ` at ${clock(since, now)}` : ""}, and admits more calls step by step`, next: "the other calls are rejected" };
     case "observing":

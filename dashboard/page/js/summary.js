@@ -1,6 +1,7 @@
 // The account of a breaker for an operator: what is down, since when and why, what callers get, and what happens next.
 
 import { clock, count, counted, duration, measured } from "./format.js";
+import { hanging } from "./headline.js";
 import { shareOf, shares } from "./shares.js";
 import { lastMinute } from "./totals.js";
 
@@ -36,7 +37,7 @@ function headline(entry) {
     case "ramping":
       return `Recovering: ${Math.round((entry.admitted_share ?? 1) * 100)} % of calls are admitted, the others are rejected.`;
     case "hung":
-      return `Calls do not return: the oldest has been in flight for ${measured(entry.oldest_in_flight ?? 0)}.`;
+      return `Calls hang, the oldest for ${measured(entry.oldest_in_flight ?? 0)}: ${hanging(entry)}.`;
     case "observing":
       return state === "closed" || state == null
         ? "Observe only: no call is ever rejected."

@@ -27,7 +27,8 @@ export function breakerFigures(entry) {
   ];
   if (observed || entry.observe_only) rows.push(counter("Would have been rejected", undefined, observed ?? 0));
   for (const [name, label] of [["ignored", "Ignored"], ["cancelled", "Cancelled"]]) if (entry[name] || lm?.[name]) rows.push(counter(label, of(name), entry[name] ?? 0));
-  if (entry.hung != null) rows.push(counter("Hung", undefined, entry.hung));
+  // Calls that hang are counted by the next call, and there is none if every caller hangs.
+  if (entry.hung != null) rows.push(counter("Hung", undefined, Math.max(entry.hung, entry.hung_in_flight ?? 0)));
   if (lm?.p99 != null || durations?.count) rows.push(["Duration, p99", seconds(lm?.p99), seconds(durations?.p99)]);
   if (callers) rows.push(...callerFigures(lm?.callers, callers));
   if (entry.transitions != null) rows.push(counter("State changes", undefined, entry.transitions));

@@ -51,9 +51,11 @@ pub(crate) struct BreakerEntry {
     pub(crate) cancelled: u64,
     pub(crate) rejections: u64,
     observed_rejections: u64,
-    /// The number of calls that have counted as hung; like the next field, `None` without `hung_call`.
+    /// The number of calls that have counted as hung; like the next two fields, `None` without `hung_call`.
     hung: Option<u64>,
     in_flight: Option<u64>,
+    /// The number of calls in flight that have reached `hung_call`, counted as hung or not.
+    hung_in_flight: Option<u64>,
     /// The age of the oldest call in flight; `None` without `hung_call`, and if no call is in flight.
     oldest_in_flight: Option<f64>,
     /// The durations of calls; `None` if they are not recorded, and for the breaker of a key.
@@ -93,6 +95,7 @@ fields!(BreakerEntry {
     "observed_rejections": observed_rejections,
     "hung": hung,
     "in_flight": in_flight,
+    "hung_in_flight": hung_in_flight,
     "oldest_in_flight": oldest_in_flight,
     "durations": durations,
     "transitions": transitions,
@@ -149,6 +152,7 @@ impl BreakerEntry {
             outage,
             hung,
             in_flight,
+            hung_in_flight,
             oldest_in_flight,
             durations,
             transitions,
@@ -204,6 +208,7 @@ impl BreakerEntry {
             observed_rejections,
             hung: in_flight.map(|_| hung),
             in_flight,
+            hung_in_flight,
             oldest_in_flight: oldest_in_flight.map(|age| (age.as_secs_f64() * 1_000.0).round() / 1_000.0),
             durations,
             transitions,

@@ -41,6 +41,13 @@ async fn real_breakers_show_what_their_callers_feel() {
         browser.until(&format!("return {card}.querySelector('.pill').textContent.startsWith('{label}')")).await;
         browser.until(&format!("return /{shown}/i.test({card}.innerText)")).await;
     }
+    // Nobody else calls the breaker, so no call has been counted as hung.
+    browser
+        .until(&format!("return /1 of 1 call in flight did not return/.test({}.innerText)", Browser::card(HUNG.name())))
+        .await;
+    browser.open_details(HUNG.name()).await;
+    let hung = "[...document.querySelectorAll('#details .figures-table tr')].find(row => row.firstChild.textContent === 'Hung')";
+    browser.until(&format!("return {hung}?.lastChild.textContent === '1'")).await;
     drop(call);
     browser.close().await;
 }

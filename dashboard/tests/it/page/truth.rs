@@ -150,7 +150,7 @@ async fn a_card_shows_the_condition_that_callers_feel() {
         ("payments", "open", "Open", &["32 min", "47", "5 failures in a row"][..]),
         ("shipping quotes", "half-open", "Half-open", &["Down for 29 min 40 s", "1 of 2"]),
         ("fraud check", "forced-open", "Forced open", &["migration until 14:00"]),
-        ("search", "hung", "Hung", &["3"]),
+        ("search", "hung", "Hung", &["3 of 3 calls in flight did not return in time"]),
         ("recommendations", "ramping", "Ramping", &["30"]),
         ("prices", "observing", "Observing", &[]),
         ("ledger export", "disabled", "Disabled", &["OPS-311"]),

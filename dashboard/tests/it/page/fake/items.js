@@ -27,7 +27,7 @@
     };
     if (key != null) row.key = key;
     if (condition !== "closed") Object.assign(row, { since, in_flight: 3, oldest_in_flight: condition === "hung" ? 41 : 0.2 });
-    if (condition === "hung") row.hung = 3;
+    if (condition === "hung") row.hung_in_flight = 3;
     if (condition === "observing") Object.assign(row, { observe_only: true, observed_rejections: 8100 });
     if (condition === "open" || condition === "observing") Object.assign(row, { until: now + 26, reason: OPENED, last_failure: ERROR });
     if (condition === "half-open") row.trial_successes = 1;

@@ -83,8 +83,8 @@ pub struct Snapshot {
     /// are also counted by their outcomes.
     pub observed_rejections: u64,
     /// The number of calls that have counted as hung: see [`hung_call`](crate::BreakerConfig::hung_call). Once they end, they are also
-    /// counted as successes, failures, ignored or cancelled calls. They are counted by the next call of the
-    /// breaker; until then, only [`hung_in_flight`](Self::hung_in_flight) includes them.
+    /// counted as successes, failures, ignored or cancelled calls. They are counted by the next call of the breaker; until then, only
+    /// [`hung_in_flight`](Self::hung_in_flight) includes them.
     pub hung: u64,
     /// The number of calls in flight; `None` without `hung_call`. Calls that were admitted while the breaker was disabled, or only because of
     /// `observe_only`, are not included.

@@ -41,9 +41,9 @@ export function outcomes({ last_minute: minute, callers }) {
   return { own: true, parts: [successes + ignored, failures, rejections] };
 }
 
-/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, seconds}`. */
+/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, rejected, seconds}`. */
 export function overallOutcomes(rows) {
-  const sum = { answered: 0, fallback: 0, failed: 0, seconds: 0 };
+  const sum = { answered: 0, fallback: 0, failed: 0, rejected: 0, seconds: 0 };
   for (const row of rows) {
     if (row.kind !== "breaker" && row.kind !== "group") continue;
     const found = outcomes(row);
@@ -51,7 +51,8 @@ export function overallOutcomes(rows) {
     const { own, parts } = found;
     sum.answered += parts[0];
     sum.fallback += own ? 0 : parts[1];
-    sum.failed += own ? parts[1] + parts[2] : parts[2];
+    sum.failed += own ? parts[1] : parts[2];
+    sum.rejected += own ? parts[2] : 0;
     sum.seconds = Math.max(sum.seconds, row.last_minute.seconds ?? 60);
   }
   return sum;

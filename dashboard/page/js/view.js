@@ -51,8 +51,10 @@ export class View {
     if (hash.has("view") || (hash.size && !this.item.length)) this.table = hash.get("view") === "table";
     this.by = hash.get("sort") in SORTS ? hash.get("sort") : "severity";
     this.reversed = hash.has("reversed");
-    this.states = new Set((hash.get("state") ?? "").split(",").filter((state) => state in STATES));
-    this.search = (hash.get("search") ?? "").toLowerCase();
+    // While details are open, the filters are part of the entry in the browser's history instead: who follows a link to details sees all rows.
+    const filters = this.item.length && history.state ? history.state : { states: hash.get("state"), search: hash.get("search") };
+    this.states = new Set((filters.states ?? "").split(",").filter((state) => state in STATES));
+    this.search = (filters.search ?? "").toLowerCase();
     this.#parameters = [...hash].filter(([name]) => name in ITEMS || name === "key" || name === "overflow");
   }
 
@@ -62,12 +64,14 @@ export class View {
     if (this.table) hash.set("view", "table");
     if (this.by !== "severity") hash.set("sort", this.by);
     if (this.reversed) hash.set("reversed", "1");
-    if (this.states.size) hash.set("state", [...this.states].join(","));
-    if (this.search) hash.set("search", this.search);
+    const filters = { states: [...this.states].join(","), search: this.search };
+    if (!this.item.length && filters.states) hash.set("state", filters.states);
+    if (!this.item.length && filters.search) hash.set("search", filters.search);
     for (const [name, value] of this.#parameters) hash.set(name, value);
     const text = hash.toString();
-    if (text === location.hash.slice(1)) return;
-    history[open ? "pushState" : "replaceState"](null, "", text ? `#${text}` : location.pathname + location.search);
+    const isSame = text === location.hash.slice(1);
+    if (isSame && !this.item.length) return;
+    history[open && !isSame ? "pushState" : "replaceState"](filters, "", text ? `#${text}` : location.pathname + location.search);
   }
 
   /** Notes which details are open; `row` is known if the stream has sent it. */

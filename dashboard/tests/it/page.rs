@@ -7,6 +7,7 @@ mod conditions;
 mod escaping;
 mod fake;
 mod limits;
+mod overview;
 mod pictures;
 mod proxy;
 mod reading;

@@ -49,11 +49,11 @@ export class View {
     this.item = ids(hash);
     // A link with filters shows cards unless it says otherwise; without any, the last choice of this browser applies.
     if (hash.has("view") || (hash.size && !this.item.length)) this.table = hash.get("view") === "table";
-    this.by = hash.get("sort") in SORTS ? hash.get("sort") : "severity";
+    this.by = Object.hasOwn(SORTS, hash.get("sort")) ? hash.get("sort") : "severity";
     this.reversed = hash.has("reversed");
-    this.states = new Set((hash.get("state") ?? "").split(",").filter((state) => state in STATES));
+    this.states = new Set((hash.get("state") ?? "").split(",").filter((state) => Object.hasOwn(STATES, state)));
     this.search = (hash.get("search") ?? "").toLowerCase();
-    this.#parameters = [...hash].filter(([name]) => name in ITEMS || name === "key" || name === "overflow");
+    this.#parameters = [...hash].filter(([name]) => Object.hasOwn(ITEMS, name) || name === "key" || name === "overflow");
   }
 
   /** Writes the fragment of the address. Details get an entry in the browser's history, so that its back button closes them. */
@@ -94,7 +94,7 @@ function parametersOf(id, row) {
   const space = id.indexOf(" ");
   const [kind, rest] = [id.slice(0, space), id.slice(space + 1)];
   if (kind === "overflow") return [["breaker", rest], ["overflow", "1"]];
-  if (kind !== "key") return kind in PARAMETERS ? [[PARAMETERS[kind], rest]] : [];
+  if (kind !== "key") return Object.hasOwn(PARAMETERS, kind) ? [[PARAMETERS[kind], rest]] : [];
   if (row) return [["breaker", row.name], ["key", row.key]];
   // `key LENGTH NAME KEY`, where the length is that of the name in bytes.
   const [length] = rest.split(" ", 1);

@@ -9,12 +9,12 @@ import { Overview } from "./overview.js";
 import { ServerClock, Status } from "./status.js";
 import { Store } from "./store.js";
 import { chooseTheme } from "./theme.js";
+import { HEADER, sendToken } from "./token.js";
 import { Toolbar } from "./toolbar.js";
 import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const base = new URL(document.documentElement.dataset.base, location.href);
-const HEADER = "X-Steadfast-Token";
 
 const store = new Store();
 const clock = new ServerClock();
@@ -43,7 +43,7 @@ const ctx = {
 };
 
 const status = new Status(
-  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
+  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), error: byId("token-error"), main: document.body }, () => feed.retry());
 const overview = new Overview(
   { node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
@@ -225,6 +225,7 @@ for (const tab of document.querySelectorAll(".tabs button")) {
 }
 
 chooseTheme(byId("theme"));
+for (const link of document.querySelectorAll("footer a")) sendToken(link, ctx.headers);
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--toolbar", `${target.offsetHeight}px`)).observe(byId("toolbar"));
 
 /** Returns the messages that bring another tab to the state of this one; none before the first message. */

@@ -1,5 +1,7 @@
 // One request for manual control: sent once, with a time limit, and checked again if its answer is lost.
 
+import { HEADER } from "./token.js";
+
 /** The time limit of a request, in milliseconds. */
 const TIME_LIMIT = 10_000;
 /** The pauses before a lost answer is asked for again, in milliseconds. The server acts once for all requests with the same id. */
@@ -13,9 +15,6 @@ export function newRequestId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** True if a header can carry the token. */
-export const isSendable = (token) => /^[\x21-\x7e]+$/.test(token);
-
 /**
  * Sends a request. Returns its outcome as `{ kind, ... }`:
  * `applied` with the answer, `conflict` with the change by another operator, `refused` with a text: nothing was done;
@@ -27,7 +26,7 @@ export async function send(url, token, body) {
   try {
     response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Steadfast-Token": token },
+      headers: { "Content-Type": "application/json", [HEADER]: token },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIME_LIMIT),
     });

@@ -61,6 +61,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/js/token.js": SCRIPT,
     "/js/toolbar.js": SCRIPT,
     "/js/totals.js": SCRIPT,
+    "/js/troubles.js": SCRIPT,
     "/js/view.js": SCRIPT,
     "/js/virtual.js": SCRIPT,
 };

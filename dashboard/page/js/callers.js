@@ -24,7 +24,7 @@ export class Callers {
     const { own, parts } = found ?? { own: !row.callers, parts: [] };
     const total = parts.reduce((sum, part) => sum + part, 0);
     const names = own ? OWN : CALLERS;
-    setText(this.#title, own ? "Calls, no fallback known" : "Callers got");
+    setText(this.#title, own ? "Callers got, no fallback" : "Callers got");
     setText(this.#total, found ? `${counted(total, "call")} in ${Math.round(row.last_minute.seconds ?? 60)} s` : "");
     const texts = shares(parts);
     [...this.#bar.children].forEach((part, index) => {

@@ -12,6 +12,12 @@ export function failureRate({ last_minute: minute }) {
   return made ? (minute.failures ?? 0) / made : null;
 }
 
+/** True if at least half of the calls failed that were made in the last minute, and they are enough for a percentage. */
+export function isFailing(row) {
+  const { successes = 0, failures = 0 } = row.last_minute ?? {};
+  return successes + failures >= FEW_CALLS && failureRate(row) >= 0.5;
+}
+
 /** Formats the failure rate; few calls are counted instead. Empty if there were none. */
 export function failureText(row) {
   const share = failureRate(row);
@@ -42,9 +48,9 @@ export function outcomes({ last_minute: minute, callers }) {
   return { own: true, parts: [successes, failures, rejections, ignored, cancelled] };
 }
 
-/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, seconds}`. */
+/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, rejected, ignored, cancelled, seconds}`. */
 export function overallOutcomes(rows) {
-  const sum = { answered: 0, fallback: 0, failed: 0, seconds: 0 };
+  const sum = { answered: 0, fallback: 0, failed: 0, rejected: 0, ignored: 0, cancelled: 0, seconds: 0 };
   for (const row of rows) {
     if (row.kind !== "breaker" && row.kind !== "group") continue;
     const found = outcomes(row);
@@ -52,7 +58,8 @@ export function overallOutcomes(rows) {
     const { own, parts } = found;
     sum.answered += parts[0];
     sum.fallback += own ? 0 : parts[1];
-    sum.failed += own ? parts[1] + parts[2] : parts[2];
+    sum.failed += own ? parts[1] : parts[2];
+    sum.rejected += own ? parts[2] : 0;
     sum.ignored += own ? parts[3] : 0;
     sum.cancelled += own ? parts[4] : parts[3];
     sum.seconds = Math.max(sum.seconds, row.last_minute.seconds ?? 60);

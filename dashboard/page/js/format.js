@@ -91,7 +91,7 @@ export const count = (number) => (number < 100_000 ? whole.format(number) : comp
 export const exact = (number) => whole.format(number);
 
 /** Formats a number with its noun: `1 call`, `2 calls`. */
-export const counted = (number, noun) => `${count(number)} ${number === 1 ? noun : `${noun}s`}`;
+export const counted = (number, noun, nouns = `${noun}s`) => `${count(number)} ${number === 1 ? noun : nouns}`;
 
 /** Formats a share as a rounded percentage. Only nothing is `0 %`, and only everything is `100 %`. */
 export function percent(share) {
@@ -132,6 +132,9 @@ const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle:
 const timeOfDay = new Intl.DateTimeFormat("en-GB", TIME);
 const dateAndTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", ...TIME, timeZoneName: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "short" });
+
+/** The name of the browser's time zone at present: `GMT+1`. */
+export const zone = () => dateAndTime.formatToParts().find(({ type }) => type === "timeZoneName").value;
 
 /** Formats a time in seconds since 1970 in the browser's zone: `14:03:12` today, `27 Nov 2026, 14:03:12 GMT+1` on another day. */
 export function clock(at, now = Date.now() / 1000) {

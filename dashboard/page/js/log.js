@@ -7,6 +7,9 @@ const MAX_LINES = 40;
 /** The least time between two announcements, in milliseconds. */
 const ANNOUNCEMENT_PERIOD = 10_000;
 
+/** The number of the line of the start. The server numbers events from 1. */
+const START = -1;
+
 const ACTIONS = { force_open: "forced open", disable: "disabled", reset: "reset" };
 
 export class Log {
@@ -20,7 +23,7 @@ export class Log {
   /** The number of the newest event. */
   #newest = 0;
 
-  /** @param {{list, empty, filter, overrides}} parts elements of the page @param {{base: URL, now(), headers(), open(id)}} ctx */
+  /** @param {{list, empty, filter, overrides}} parts elements of the page @param {{base: URL, store, now(), headers(), open(id)}} ctx */
   constructor(parts, ctx) {
     this.#parts = parts;
     this.#ctx = ctx;
@@ -51,6 +54,11 @@ export class Log {
     for (const event of events) this.#events.set(event.n, event);
     while (this.#events.size > MAX_EVENTS) this.#events.delete(this.#events.keys().next().value);
     this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Notes the start of the program, which is the oldest line. */
+  started(at) {
+    this.add([{ n: START, at, kind: "start", name: "Program" }]);
   }
 
   /** Forgets all events: the server was restarted and numbers them again. */
@@ -85,7 +93,7 @@ export class Log {
     this.#frame = 0;
     const { list, empty, filter, overrides } = this.#parts;
     const text = filter.value.trim().toLowerCase();
-    const shown = [...this.#events.values()].reverse()
+    const shown = [...this.#events.values()].sort((one, other) => other.n - one.n)
       .filter((event) => (!overrides.checked || event.kind === "override") && (!text || title(event).toLowerCase().includes(text)))
       .slice(0, MAX_LINES);
     const numbers = new Set(shown.map(({ n }) => n));
@@ -108,14 +116,19 @@ export class Log {
 
   #line(event) {
     const { id, at, kind, to, reason, operator, action, expires_at: expires } = event;
+    if (kind === "start") return element("li", {}, element("i"), element("span", {}, "Program started"), timeElement(at, this.#ctx.now()));
     const name = element("button", { type: "button", class: "log-name", title: escaped(title(event)) }, event.key == null ? event.name : shortened(event.key, 25));
     name.addEventListener("click", () => this.#ctx.open(id));
     const byOperator = kind === "override";
-    const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : stateLabel(to).toLowerCase();
+    const observes = this.#ctx.store.rows.get(id)?.observe_only && (to === "open" || to === "half-open");
+    const state = `${observes ? "would be " : ""}${stateLabel(to).toLowerCase()}`;
+    const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : state;
+    // The reason of an opening belongs to no later state.
+    const cause = to !== "open" && /^open /.test(reason ?? "") ? "" : (reason ?? "").replace(/^open /, "");
     const group = event.key == null ? "" : `${event.name}: `;
-    const detail = [(reason ?? "").replace(/^open /, ""), byOperator && expires ? `until ${clock(expires)}` : ""].filter(Boolean).join(" · ");
+    const detail = [cause, byOperator && expires ? `until ${clock(expires)}` : ""].filter(Boolean).join(" · ");
     return element("li", { "data-state": to ?? "closed", "class": kind }, icon(to), name, timeElement(at, this.#ctx.now()),
-      element("p", {}, group, element("em", {}, what), ...(detail ? [` ${detail}`] : [])));
+      element("p", {}, group, element("em", {}, what), ...(detail ? [`${/^(after|because) /.test(detail) ? "" : ":"} ${detail}`] : [])));
   }
 }
 

@@ -5,6 +5,8 @@ import { isSendable } from "./token.js";
 
 /** The age of the last message, in seconds, from which data is stale: the server sends one at least every 5 seconds. */
 const STALE = 12;
+/** The age from which it is shown, and from which durations stand still. */
+const LATE = 7;
 /** The number of messages of which the one that has travelled fastest sets the clock. */
 const CLOCK_SAMPLES = 12;
 
@@ -75,6 +77,11 @@ export class Status {
     return this.#last == null ? null : performance.now() / 1000 - this.#last;
   }
 
+  /** The time up to which the page knows the state of the program: `now`, unless messages are missing. */
+  known(now) {
+    return this.age > LATE ? now - this.age : now;
+  }
+
   get stale() {
     return this.age != null && this.age > STALE;
   }
@@ -85,7 +92,7 @@ export class Status {
     const state = this.#status === "live" && this.stale ? "stale" : this.#status;
     live.dataset.state = state;
     const old = this.age != null && state !== "live" && (state !== "polling" || this.stale);
-    const lastData = old ? `. Last data ${clock(now - this.age, now)}, ${duration(this.age)} ago` : "";
+    const lastData = old || this.age > LATE ? `. Last data ${clock(now - this.age, now)}, ${duration(this.age)} ago` : "";
     const polling = this.#reason ? `${this.#reason}: polling every 5 s` : "Polling every 5 s";
     setText(text, state === "polling" ? polling : TEXTS[state] ?? state);
     // The age changes every second, so it is not part of what screen readers announce.

@@ -8,6 +8,7 @@ mod details;
 mod escaping;
 mod fake;
 mod limits;
+mod overview;
 mod pictures;
 mod proxy;
 mod reading;

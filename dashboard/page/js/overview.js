@@ -49,7 +49,7 @@ export class Overview {
     const prefix = asOf ? `At ${clock(asOf)}: ` : "";
     setText(head, prefix + (known ? headOf(numbers) : store.complete ? "No breakers yet" : "Loading…"));
     const lines = [
-      [worst(down.length ? down : allDown, numbers, now) || (store.complete ? quiet(breakers.length, known) : ""), failures.text, commonCause(allDown)], [others.text], [notable(rows, counts)], [restarts(store, now)],
+      [worst(down.length ? down : allDown, numbers, now) || (store.complete ? quiet(breakers.length, known) : ""), commonCause(allDown)], [failures.text, others.text], [notable(rows, counts)], [restarts(store, now)],
     ];
     this.#lines.forEach((line, index) => setText(line, known ? lines[index].filter(Boolean).join(". ") : ""));
     text.title = `Now ${clock(now, 0)}`;

@@ -19,7 +19,8 @@ async fn the_headline_names_the_worst_breaker_and_counts_overrides_apart() {
     let text = page.run(&format!("return {TEXT}")).await;
     let text = text.as_str().unwrap();
     assert!(text.starts_with("5 down: 2 breakers and 3 keys payments for 32 min"), "{text}");
-    for part in ["1 forced open by an operator: fraud check", "1 observing (1 would be open): prices", "1 hung: search"] {
+    for part in ["1 forced open by an operator: fraud check", "1 observing (1 would be open): prices", "1 hung: search"]
+    {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert!(page.run("return document.title").await.as_str().unwrap().starts_with("5 down"));
@@ -32,7 +33,10 @@ async fn limits_and_retries_whose_calls_fail_are_named() {
     page.advance(1).await;
     let badges = "return [...document.querySelectorAll('.badge')].map(badge => !badge.hidden && badge.textContent)";
     assert_eq!(page.run(badges).await, json!([false, false]));
-    page.run("return fake.change('rate_limit geocoder', { last_minute: { seconds: 60, admitted: 100, rejected: 300 } })").await;
+    page.run(
+        "return fake.change('rate_limit geocoder', { last_minute: { seconds: 60, admitted: 100, rejected: 300 } })",
+    )
+    .await;
     page.run("return fake.change('retry charge', { last_minute: { seconds: 60, calls: 10, failed: 9 } })").await;
     page.advance(1).await;
     let text = page.run(&format!("return {TEXT}")).await;
@@ -69,7 +73,8 @@ async fn durations_stand_still_while_messages_are_missing() {
     // The notice stays in sight.
     page.browser.resize(390, 844).await;
     page.run("window.scrollTo(0, 2000)").await;
-    page.until("return window.scrollY > 1000 && document.querySelector('#live').getBoundingClientRect().top >= 0").await;
+    page.until("return window.scrollY > 1000 && document.querySelector('#live').getBoundingClientRect().top >= 0")
+        .await;
     page.close().await;
 }
 

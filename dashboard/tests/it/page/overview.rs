@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::FakePage;
 
-const TEXT: &str = "document.querySelector('#overview').innerText.replaceAll(/\\s/g, ' ')";
+const TEXT: &str = "document.querySelector('#overview').innerText.replaceAll(/\\s+/g, ' ')";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_headline_names_the_worst_breaker_and_counts_overrides_apart() {
@@ -63,6 +63,7 @@ async fn a_common_cause_of_many_outages_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn durations_stand_still_while_messages_are_missing() {
     let page = FakePage::live("outage").await;
+    page.run("fake.routes['api/live'] = () => { throw new TypeError('network error'); }").await;
     page.advance(6).await;
     let head = "return document.querySelector('#cards .card .head').textContent";
     page.advance(3).await;

@@ -270,7 +270,7 @@ export class Actions {
     if (outcome.kind === "applied") {
       const { applied, expires_at: end, state } = outcome;
       const what = this.#entry.kind === "group" && applied != null ? `${counted(applied, "key")} ${ACTIONS[action].done}` : action === "reset" ? `reset, now ${stateLabel(state).toLowerCase()}` : ACTIONS[action].done;
-      this.#keep("good", `Applied at ${clock(this.#ctx.time())}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
+      this.#keep("good", `Applied at ${clock(this.#draft.at)}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
       Object.assign(this.#draft, { state: this.#entry.kind === "group" ? null : state, reason: "" });
       this.#reason.value = "";
     } else if (outcome.kind === "refused") {

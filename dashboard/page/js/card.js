@@ -162,8 +162,9 @@ export class GroupCard extends Card {
     this.#drawStates(present, counts);
     this.#figures.update(figureTexts(row));
     const found = this.ctx.foundKeys(row.name);
-    this.#list(found?.keys ?? listed.filter((key) => key.condition !== "closed"));
-    setText(this.#more, found ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
+    const shown = found?.matches ? found.keys : listed.filter((key) => key.condition !== "closed");
+    this.#list(this.#why.hidden ? shown : shown.slice(0, MAX_KEYS / 2));
+    setText(this.#more, found?.matches ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
     this.#more.hidden = !keys;
   }
 

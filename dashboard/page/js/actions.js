@@ -1,7 +1,7 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { check, isOverride, newRequestId, overridesOf, send } from "./override.js";
+import { answerOf, check, isOpenByItself, isOverridden, isOverride, newRequestId, overrideOf, overridesOf, send } from "./override.js";
 import { Question } from "./question.js";
 import { isSendable } from "./token.js";
 
@@ -31,20 +31,12 @@ const credentials = { token: "", operator: "" };
 /** The typed values of each item and the result of its last action, which survive the closing of the dialog. */
 const drafts = new Map();
 
-/** True if an override of the breaker, or of a key of the group, is in force. */
-const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
-/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
-const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
 /** Returns the label of the action "reset": what it does to the breaker, or to the keys of the group. */
 function resetLabel(entry) {
   const isGroup = entry.kind === "group";
   if (isOverridden(entry)) return isGroup ? "End the overrides" : "End the override";
   return isOpenByItself(entry) ? (isGroup ? "Close all now" : "Close now") : "Reset";
 }
-/** Returns an override of the log with the names of an answer of the server. */
-const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
-/** Returns a text that differs if an operator has overridden the breaker meanwhile. */
-const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
 export class Actions {
   #ctx;

@@ -9,6 +9,14 @@ const CHECKS = [1_000, 2_000, 4_000, 8_000];
 
 /** True if an operator or the program has overridden the state. */
 export const isOverride = (state) => state === "forced-open" || state === "disabled";
+/** True if an override of the breaker, or of a key of the group, is in force. */
+export const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
+/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
+export const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
+/** Returns an override of the log with the names of an answer of the server. */
+export const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
+/** Returns a text that differs if an operator has overridden the breaker meanwhile. */
+export const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
 /** Returns an id that no other request has. `crypto.randomUUID` exists only in secure contexts. */
 export function newRequestId() {

@@ -110,7 +110,8 @@ export class BreakerCard extends Card {
   tick(now) {
     const { head, why, next } = headline(this.row, now);
     const quiet = this.row.condition === "closed";
-    this.head(quiet && next ? `${head} · ${next}` : head);
+    // What is cut off if the card is narrow is the less important part.
+    this.head(quiet && next ? `${next} · ${head.toLowerCase()}` : head);
     setText(this.#why, why);
     setText(this.#next, quiet ? "" : next);
     this.#strip.move(now);

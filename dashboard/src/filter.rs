@@ -126,7 +126,7 @@ impl Filter {
         Ok(Self {
             states: query.states()?,
             name: query.one("name")?.map(Into::into),
-            key: query.one("key")?.map(Into::into),
+            key: query.possibly_empty("key")?.map(Into::into),
             search: query.one("search")?.map(str::to_lowercase),
             sections: query.names("section", find, &Section::ALL.map(Section::name))?,
             limit: query.limit(usize::MAX, usize::MAX)?,
@@ -233,6 +233,7 @@ mod tests {
         ] {
             assert_eq!(Filter::parse(Some(query)).err().as_deref(), Some(message), "{query}");
         }
+        assert_eq!(Filter::parse(Some("key=")).ok().and_then(|filter| filter.key), Some(String::new()));
         assert!(Filter::parse(None).is_ok() && Filter::parse(Some("")).is_ok());
     }
 }

@@ -9,12 +9,12 @@ import { Overview } from "./overview.js";
 import { ServerClock, Status } from "./status.js";
 import { Store } from "./store.js";
 import { chooseTheme } from "./theme.js";
+import { HEADER, sendToken } from "./token.js";
 import { Toolbar } from "./toolbar.js";
 import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const base = new URL(document.documentElement.dataset.base, location.href);
-const HEADER = "X-Steadfast-Token";
 /** The time after a start of the program, in seconds, for which the start is marked: earlier outages are not known. */
 const YOUNG = 600;
 
@@ -45,7 +45,7 @@ const ctx = {
 };
 
 const status = new Status(
-  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
+  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), error: byId("token-error"), main: document.body }, () => feed.retry());
 const overview = new Overview(
   { node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), hint: byId("overview-hint"), badges: document.querySelectorAll(".badge"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
@@ -192,7 +192,9 @@ function openLinked() {
 }
 
 window.addEventListener("popstate", () => {
+  const { isRepeated } = view;
   view.read();
+  if (isRepeated) return history.back();
   toolbar.show();
   if (!view.item.length && details?.shown != null) details.close();
   openLinked();
@@ -237,6 +239,7 @@ for (const tab of document.querySelectorAll(".tabs button")) {
 
 setText(byId("zone"), `Times are in this browser's zone, ${zone()}.`);
 chooseTheme(byId("theme"));
+for (const link of document.querySelectorAll("footer a")) sendToken(link, ctx.headers);
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--header", `${target.offsetHeight}px`)).observe(byId("header"));
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--toolbar", `${target.offsetHeight}px`)).observe(byId("toolbar"));
 

@@ -95,7 +95,7 @@ export const counted = (number, noun, nouns = `${noun}s`) => `${count(number)} $
 
 /** Formats a share as a rounded percentage. Only nothing is `0 %`, and only everything is `100 %`. */
 export function percent(share) {
-  if (share > 0 && share < 0.005) return "<\u00a01\u00a0%";
+  if (share > 0 && share <= 0.005) return "<\u00a01\u00a0%";
   if (share < 1 && share >= 0.995) return ">\u00a099\u00a0%";
   // Rounding to 9 digits removes the error of binary fractions.
   return `${Math.round(Number((share * 100).toFixed(9)))}\u00a0%`;
@@ -159,10 +159,13 @@ export function shortened(text, length = 40) {
   return `${characters.slice(0, length - 1 - end).join("")}…${characters.slice(-end).join("")}`;
 }
 
+/** Quotes a key that is empty, or whose spaces would not be seen. */
+const quoted = (key) => (/^$|^\s|\s$|\s\s/.test(key) ? `“${key.replaceAll(" ", "\u00a0")}”` : key);
+
 /**
  * Returns the text of an entry's key. A key may have the same text as the overflow breaker, so the row of the overflow breaker has its own
  * class.
  */
-export const keyText = (entry) => (entry.overflow ? "All other keys" : entry.key);
+export const keyText = (entry) => (entry.overflow ? "All other keys" : quoted(entry.key));
 
-export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);
+export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${quoted(entry.key)}`);

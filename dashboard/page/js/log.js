@@ -20,6 +20,8 @@ export class Log {
   #lines = new Map();
   #frame = 0;
   #complete = false;
+  /** The number of the newest event. */
+  #newest = 0;
 
   /** @param {{list, empty, filter, overrides}} parts elements of the page @param {{base: URL, store, now(), headers(), open(id)}} ctx */
   constructor(parts, ctx) {
@@ -35,6 +37,20 @@ export class Log {
 
   /** Adds the events of a message. */
   add(events) {
+    const numbers = events.map(({ n }) => n).filter((n) => n > 0);
+    // After a lost connection the stream begins with the newest events: those before them are missing.
+    if (numbers.length && Math.min(...numbers) > this.#newest + 1) this.#complete = false;
+    this.#newest = Math.max(this.#newest, ...numbers);
+    this.#take(events);
+    if (!this.#complete && this.#isFiltering) this.#filter();
+  }
+
+  get #isFiltering() {
+    const { filter, overrides } = this.#parts;
+    return overrides.checked || filter.value.trim() !== "";
+  }
+
+  #take(events) {
     for (const event of events) this.#events.set(event.n, event);
     while (this.#events.size > MAX_EVENTS) this.#events.delete(this.#events.keys().next().value);
     this.#frame ||= requestAnimationFrame(() => this.#draw());
@@ -49,10 +65,11 @@ export class Log {
   clear() {
     this.#events.clear();
     this.#complete = false;
-    this.add([]);
+    this.#newest = 0;
+    this.#take([]);
   }
 
-  /** Reads all events that the server has kept before the first filter is applied. */
+  /** Reads all events that the server has kept before a filter is applied for the first time, and again if some were missed. */
   async #filter() {
     this.#draw();
     if (this.#complete) return;
@@ -65,9 +82,10 @@ export class Log {
       const { events } = await response.json();
       const newest = [...this.#events.values()];
       this.#events.clear();
-      this.add([...events, ...newest].sort((one, other) => one.n - other.n));
+      this.#take([...events, ...newest].sort((one, other) => one.n - other.n));
     } catch {
       this.#complete = false;
+      this.#draw();
     }
   }
 
@@ -92,7 +110,8 @@ export class Log {
       else list.insertBefore(line, cursor);
     }
     empty.hidden = shown.length > 0;
-    setText(empty, this.#events.size ? "No line matches." : "None yet.");
+    const incomplete = this.#isFiltering && !this.#complete;
+    setText(empty, incomplete ? "The log could not be read." : this.#events.size ? "No line matches." : "None yet.");
   }
 
   #line(event) {

@@ -3,14 +3,14 @@
 import { clock, count, counted, duration, element, rate, setAttribute, setText, shortened, stateLabel, title } from "./format.js";
 import { overallOutcomes } from "./figures.js";
 import { shares } from "./shares.js";
-import { commonCause, troubles } from "./troubles.js";
+import { commonCause, failing, troubles } from "./troubles.js";
 
 /** The conditions in which failures have made a breaker reject calls, the most severe one first. */
 const DOWN = ["open", "half-open"];
 /** Other conditions that are worth a look. */
 const NOTABLE = ["hung", "forced-open", "ramping", "observing", "disabled"];
-const LABELS = { "forced-open": "forced open by an operator" };
-const OUTCOMES = ["answered", "fallback", "failed", "rejected"];
+const LABELS = { "ignored": "ignored errors", "forced-open": "forced open by an operator" };
+const OUTCOMES = ["answered", "fallback", "failed", "rejected", "ignored", "cancelled"];
 const MAX_NAMES = 3;
 
 export class Overview {
@@ -41,20 +41,23 @@ export class Overview {
     const keysDown = total(DOWN) - down.length;
     const forced = counts["forced-open"] ?? 0;
     const others = troubles(rows);
+    const failures = failing(rows);
+    const numbers = { down: down.length, keysDown, forced, failing: failures.total, hung: counts.hung ?? 0, others: others.total, complete: store.complete };
     const { node, head, text, hint } = this.#parts;
-    const state = down.length || keysDown ? "open" : total(NOTABLE) || others.total ? "half-open" : "closed";
+    const state = down.length || keysDown || failures.total ? "open" : total(NOTABLE) || others.total ? "half-open" : "closed";
     setAttribute(node, "data-state", asOf ? "unknown" : known ? state : "unknown");
     const prefix = asOf ? `At ${clock(asOf)}: ` : "";
-    setText(head, prefix + (known ? headOf(down.length, keysDown, forced, others.total) : store.complete ? "No breakers yet" : "Loading…"));
+    setText(head, prefix + (known ? headOf(numbers) : store.complete ? "No breakers yet" : "Loading…"));
     const lines = [
-      [worst(down.length ? down : allDown, keysDown, now) || quiet(breakers.length, known), commonCause(allDown)], [others.text], [notable(rows, counts)], [restarts(store, now)],
+      [worst(down.length ? down : allDown, numbers, now) || (store.complete ? quiet(breakers.length, known) : ""), commonCause(allDown)], [failures.text, others.text], [notable(rows, counts)], [restarts(store, now)],
     ];
     this.#lines.forEach((line, index) => setText(line, known ? lines[index].filter(Boolean).join(". ") : ""));
     text.title = `Now ${clock(now, 0)}`;
     hint.hidden = !store.meta.can_override || state !== "open";
     this.#showBadges(others.total);
     this.#showOutcomes(rows);
-    return down.length || keysDown ? `${count(down.length + keysDown)} down` : forced ? `${count(forced)} forced open` : "";
+    const titles = [down.length || keysDown ? `${count(down.length + keysDown)} down` : forced ? `${count(forced)} forced open` : "", failures.total ? `${count(failures.total)} failing` : ""];
+    return titles.filter(Boolean).join(", ");
   }
 
   #showBadges(total) {
@@ -79,7 +82,7 @@ export class Overview {
     const { outcomes, label, rate: rateNode } = this.#parts;
     setText(label, `What callers of breakers got in the last ${sum.seconds && sum.seconds < 55 ? duration(sum.seconds) : "minute"}`);
     setText(rateNode, total ? rate(total / Math.max(sum.seconds, 1)) : "");
-    const labels = total ? named.map(([, name, share]) => [name, `${share} ${name}`]) : [];
+    const labels = total ? named.map(([, name, share]) => [name, `${share} ${LABELS[name] ?? name}`]) : [];
     if (outcomes.children.length !== labels.length || !labels.length) outcomes.replaceChildren(...(labels.length ? labels.map(() => element("span")) : [sum.seconds ? "No calls" : "–"]));
     labels.forEach(([style, label], index) => {
       setAttribute(outcomes.children[index], "class", style);
@@ -88,12 +91,19 @@ export class Overview {
   }
 }
 
-function headOf(down, keysDown, forced, others) {
+function headOf({ down, keysDown, forced, failing: fail, hung, others, complete }) {
+  const parts = [downText(down, keysDown, complete) || (forced ? `${count(forced)} forced open` : "")].filter(Boolean);
+  for (const [number, label] of [[fail, "failing"], [hung, "hung"]]) if (number) parts.push(`${parts.length ? count(number) : counted(number, "breaker")} ${label}`);
+  if (!parts.length) return others ? "No breaker is down" : "Nothing is down";
+  const isForcedOnly = forced && !(down || keysDown || fail || hung);
+  return isForcedOnly ? `${parts[0]}, no other is down` : parts.join(", ");
+}
+
+/** Before all rows have arrived, breakers cannot be told from keys. */
+function downText(down, keysDown, complete) {
+  if (!complete) return down || keysDown ? `${count(down + keysDown)} down` : "";
   if (down && keysDown) return `${count(down + keysDown)} down: ${counted(down, "breaker")} and ${counted(keysDown, "key")}`;
-  if (down) return `${counted(down, "breaker")} down`;
-  if (keysDown) return `${counted(keysDown, "key")} down`;
-  if (forced) return `${count(forced)} forced open, no other is down`;
-  return others ? "No breaker is down" : "Nothing is down";
+  return down ? `${counted(down, "breaker")} down` : keysDown ? `${counted(keysDown, "key")} down` : "";
 }
 
 const quiet = (breakers, known) => [breakers ? counted(breakers, "breaker") : "", known > breakers ? counted(known - breakers, "key") : ""].filter(Boolean).join(" and ");
@@ -102,14 +112,14 @@ const quiet = (breakers, known) => [breakers ? counted(breakers, "breaker") : ""
  * Names the breakers that are down, in the order of the list: open before half-open, then by the time down. Names the keys if no breakers are
  * down; not all keys are listed.
  */
-function worst(down, keysDown, now) {
+function worst(down, { keysDown, complete }, now) {
   if (!down.length) return "";
   const began = ({ outage, since }) => outage?.since ?? since ?? now;
   const isBefore = (one, other) => (DOWN.indexOf(one.condition) - DOWN.indexOf(other.condition) || began(one) - began(other)) < 0;
   let first = down[0];
   for (const row of down) if (isBefore(row, first)) first = row;
   const others = down.filter((row) => row !== first).slice(0, MAX_NAMES - 1).map((row) => shortened(title(row), 40));
-  const all = down[0].kind === "key" ? keysDown : down.length;
+  const all = down[0].kind === "key" ? keysDown : complete ? down.length : down.length + keysDown;
   const more = all - 1 - others.length;
   const names = [...others, more ? `${count(more)} more` : ""].filter(Boolean);
   return `${shortened(title(first), 56)} for ${duration(now - began(first))}, since ${clock(began(first), now)}${names.length ? `; also ${names.join(", ")}` : ""}`;

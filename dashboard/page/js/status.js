@@ -1,6 +1,7 @@
 // The state of the connection and the age of the data, and the form for a token.
 
 import { clock, duration, setText } from "./format.js";
+import { isSendable } from "./token.js";
 
 /** The age of the last message, in seconds, from which data is stale: the server sends one at least every 5 seconds. */
 const STALE = 12;
@@ -39,13 +40,20 @@ export class Status {
   /** When the last message arrived, by the browser's monotonic clock in seconds; `null` before the first. */
   #last = null;
   token = "";
+  /** The token that the server has not accepted. */
+  #denied = "";
 
-  /** @param {{live, text, age, form, input, main}} parts elements of the page @param {() => void} onToken */
+  /** @param {{live, text, age, form, input, error, main}} parts elements of the page @param {() => void} onToken */
   constructor(parts, onToken) {
     this.#parts = parts;
     parts.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.token = parts.input.value.trim();
+      const token = parts.input.value.trim();
+      const canSend = isSendable(token);
+      setText(parts.error, canSend ? "" : "Not sent: the token contains characters that a token cannot have.");
+      if (!canSend) return;
+      this.token = token;
+      this.#denied = "";
       parts.input.value = "";
       onToken();
     });
@@ -59,6 +67,9 @@ export class Status {
   set(status, reason = "") {
     this.#status = status;
     this.#reason = reason;
+    if (status !== "denied" || !this.token || this.#denied === this.token) return;
+    this.#denied = this.token;
+    setText(this.#parts.error, "The server does not accept this token.");
   }
 
   /** The age of the data in seconds; `null` before the first message. */

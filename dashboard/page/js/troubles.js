@@ -1,10 +1,13 @@
 // What the lines at the top say besides the breakers that are down: the limits and retries whose calls fail, and the cause of many outages.
 
+import { failureRate, isFailing } from "./figures.js";
 import { count, counted, percent, shortened, title } from "./format.js";
 
 /** The share of calls that were rejected or failed in the last minute from which a limit or a retry is named. */
 const LEAST_SHARE = 0.05;
 const MAX_NAMES = 3;
+/** The conditions in which all calls are admitted. */
+const ADMITTING = ["closed", "hung", "observing", "disabled"];
 /** The number of outages from which they are searched for a common cause, and the time within which they have begun together, in seconds. */
 const MANY = 10;
 const TOGETHER = 60;
@@ -26,6 +29,24 @@ export function troubles(rows) {
   const limits = found.filter(([{ kind }]) => kind !== "retry");
   const text = [named("Limits reject calls", limits), named("Retries fail", retries)].filter(Boolean).join(". ");
   return { total: found.length, text };
+}
+
+/**
+ * Returns how many breakers admit calls although at least half of them fail, and a text that names those with the most failures. A key counts
+ * if its group as a whole does not fail. @returns {{total: number, text: string}}
+ */
+export function failing(rows) {
+  const found = rows.filter((row) => isFailing(row) && (row.kind === "group" || ADMITTING.includes(row.condition)));
+  const groups = new Set(found.filter(({ kind }) => kind === "group").map(({ name }) => name));
+  const listed = found.filter(({ kind, name }) => kind !== "key" || !groups.has(name)).sort((one, other) => other.last_minute.failures - one.last_minute.failures);
+  const names = listed.slice(0, MAX_NAMES).map(failureOf);
+  const more = listed.length > MAX_NAMES ? [`${count(listed.length - MAX_NAMES)} more`] : [];
+  return { total: listed.length, text: [...names, ...more].join(", ") };
+}
+
+function failureOf(row) {
+  const { successes = 0, failures } = row.last_minute;
+  return `${shortened(title(row), 40)}: ${percent(failureRate(row))} of ${counted(successes + failures, "call")} fail`;
 }
 
 function named(label, found) {

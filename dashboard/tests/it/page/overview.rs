@@ -18,7 +18,7 @@ async fn the_headline_names_the_worst_breaker_and_counts_overrides_apart() {
     page.advance(1).await;
     let text = page.run(&format!("return {TEXT}")).await;
     let text = text.as_str().unwrap();
-    assert!(text.starts_with("5 down: 2 breakers and 3 keys payments for 32 min"), "{text}");
+    assert!(text.starts_with("5 down: 2 breakers and 3 keys, 1 failing, 1 hung payments for 32 min"), "{text}");
     for part in ["1 forced open by an operator: fraud check", "1 observing (1 would be open): prices", "1 hung: search"]
     {
         assert!(text.contains(part), "{part} is not in {text}");

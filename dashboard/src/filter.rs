@@ -126,7 +126,8 @@ impl Filter {
         Ok(Self {
             states: query.states()?,
             name: query.one("name")?.map(Into::into),
-            key: query.one("key")?.map(Into::into),
+            // The empty text is a key like any other.
+            key: query.possibly_empty("key")?.map(Into::into),
             search: query.one("search")?.map(str::to_lowercase),
             sections: query.names("section", find, &Section::ALL.map(Section::name))?,
             limit: query.limit(usize::MAX, usize::MAX)?,
@@ -226,6 +227,7 @@ mod tests {
                  `rate_limit_groups`, `bulkheads`, `bulkhead_groups`, `fallbacks`, `timeouts`, `budgets`",
             ),
             ("state=", "`state` is empty"),
+            ("name=&key=", "`name` is empty"),
             ("key=a&key=b", "`key` is given more than once"),
             ("limit=0", "`limit` must be at least 1"),
             ("limit=-1", "`limit` must be a whole number, not `-1`"),

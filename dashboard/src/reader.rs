@@ -184,7 +184,7 @@ impl Pass<'_> {
     /// Records the events, and returns the reading.
     fn finish(mut self) -> Arc<Reading> {
         self.events.sort_by(|left, right| left.at.total_cmp(&right.at));
-        let Reader { log, items, groups, latest, .. } = &mut *self.reader;
+        let Reader { log, items, groups, callers, latest, .. } = &mut *self.reader;
         for event in self.events {
             log.record(event);
         }
@@ -202,7 +202,8 @@ impl Pass<'_> {
         for group in groups.values() {
             counts.add_all(&group.counts);
         }
-        let reading = Reading { number: self.number, at: self.at, rows, counts, events: log.last() };
+        let callers = if self.is_changed { callers.over_all(&rows) } else { latest.callers };
+        let reading = Reading { number: self.number, at: self.at, rows, counts, callers, events: log.last() };
         *latest = Arc::new(reading);
         latest.clone()
     }

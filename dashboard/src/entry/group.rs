@@ -17,7 +17,7 @@ pub(crate) struct BreakerGroupEntry {
     pub(crate) id: Arc<str>,
     kind: &'static str,
     pub(crate) counts: KeyedSnapshot,
-    last_minute: Option<BreakerMinute>,
+    pub(crate) last_minute: Option<BreakerMinute>,
     callers: Option<Callers>,
 }
 

@@ -1,10 +1,17 @@
 //! Outcomes from the point of view of callers: the sums of the fallbacks around each breaker.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use steadfast::FallbackSnapshot;
 
-use crate::entry::{calls::FallbackEntry, minute::Callers};
+use crate::{
+    entry::{
+        Entry,
+        calls::FallbackEntry,
+        minute::{AllCallers, BreakerMinute, Callers},
+    },
+    reading::Row,
+};
 
 /// The outcomes of the functions with a fallback around each breaker, by the name of the breaker: since the start, and in the last minute.
 #[derive(Debug, Default)]
@@ -27,5 +34,35 @@ impl CallersByBreaker {
     /// Returns the sums for a breaker: since the start, and in the last minute. `None` if no fallback is around it.
     pub(crate) fn of(&self, breaker: &str) -> (Option<Callers>, Option<Callers>) {
         self.0.get(breaker).map_or((None, None), |(sum, minute)| (Some(*sum), *minute))
+    }
+
+    /// Returns the outcomes of the last minute over all rows; `None` if no part of them is known.
+    pub(crate) fn over_all(&self, rows: &[Arc<Row>]) -> Option<AllCallers> {
+        let mut sum = None;
+        for row in rows {
+            match &row.entry {
+                Entry::Fallback(fallback) => {
+                    if let Some(minute) = &fallback.last_minute {
+                        sum.get_or_insert_with(AllCallers::default).add_fallback(minute);
+                    }
+                }
+                entry => {
+                    if let Some(minute) = self.own_minute(entry) {
+                        sum.get_or_insert_with(AllCallers::default).add_breaker(minute);
+                    }
+                }
+            }
+        }
+        sum
+    }
+
+    /// Returns the last minute of a breaker without a key, or of a group, that no fallback is around.
+    fn own_minute<'e>(&self, entry: &'e Entry) -> Option<&'e BreakerMinute> {
+        let (name, minute) = match entry {
+            Entry::Breaker(breaker) if !breaker.is_keyed() => (breaker.name, &breaker.last_minute),
+            Entry::Group(group) => (group.counts.name, &group.last_minute),
+            _ => return None,
+        };
+        minute.as_ref().filter(|_| !self.0.contains_key(name))
     }
 }

@@ -1,11 +1,16 @@
 //! The log: state changes and overrides, numbered, the newest [`MAX_EVENTS`].
+//!
+//! An override is one event, even if it changes the state of thousands of keys: the state changes that it makes are left out.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use serde::{Serialize, Serializer};
+
+use crate::entry::unix_seconds;
 
 /// The number of events that are kept.
 pub(crate) const MAX_EVENTS: usize = 1_000;
@@ -83,18 +88,57 @@ pub(crate) struct Log(Mutex<Events>);
 struct Events {
     last: u64,
     newest: VecDeque<NumberedEvent>,
+    /// The newest overrides, as many as events are kept.
+    overrides: VecDeque<OverrideSpan>,
+}
+
+/// The breakers that an override applies to, and the time that it took.
+#[derive(Debug)]
+struct OverrideSpan {
+    id: Arc<str>,
+    /// The name of the breakers, if the override applies to all keys.
+    group: Option<Arc<str>>,
+    to: Option<&'static str>,
+    begun: f64,
+    /// `None` while the override is applied.
+    ended: Option<f64>,
+}
+
+/// The maximum difference between the clock of the state changes and that of the overrides, in seconds.
+const CLOCK_TOLERANCE: f64 = 0.1;
+
+impl OverrideSpan {
+    /// Returns true for a state change that the override has made.
+    fn has_made(&self, event: &LogEvent) -> bool {
+        event.to == self.to
+            && event.at >= self.begun - CLOCK_TOLERANCE
+            && self.ended.is_none_or(|ended| event.at <= ended + CLOCK_TOLERANCE)
+            && (event.id == self.id || self.group.as_ref() == Some(&event.name))
+    }
 }
 
 impl Log {
-    /// Appends an event, and returns its number. The oldest event is discarded if there are more than [`MAX_EVENTS`].
-    pub(crate) fn record(&self, event: LogEvent) -> u64 {
+    /// Appends a state change, unless an override has made it.
+    pub(crate) fn record_change(&self, event: LogEvent) {
         let mut events = self.events();
-        events.last += 1;
-        let n = events.last;
-        if events.newest.len() == MAX_EVENTS {
-            events.newest.pop_front();
+        if !events.overrides.iter().any(|span| span.has_made(&event)) {
+            events.append(event);
         }
-        events.newest.push_back(NumberedEvent { n, event });
+    }
+
+    /// Appends an override, and returns its number. `apply` changes the states; the log leaves these changes out, even if they are read
+    /// before it returns. `is_of_all_keys`: the override applies to all breakers with the name.
+    pub(crate) fn record_override(&self, event: LogEvent, is_of_all_keys: bool, apply: impl FnOnce()) -> u64 {
+        let group = is_of_all_keys.then(|| event.name.clone());
+        let span = OverrideSpan { id: event.id.clone(), group, to: event.to, begun: event.at, ended: None };
+        let n = self.events().begin_override(event, span);
+        apply();
+        let ended = unix_seconds(SystemTime::now());
+        let mut events = self.events();
+        // Overrides are applied one after another, so the newest is this one.
+        if let Some(span) = events.overrides.back_mut() {
+            span.ended = Some(ended);
+        }
         n
     }
 
@@ -112,6 +156,27 @@ impl Log {
 
     fn events(&self) -> MutexGuard<'_, Events> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Events {
+    /// Appends an event, and returns its number. The oldest event is discarded if there are more than [`MAX_EVENTS`].
+    fn append(&mut self, event: LogEvent) -> u64 {
+        self.last += 1;
+        let n = self.last;
+        if self.newest.len() == MAX_EVENTS {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(NumberedEvent { n, event });
+        n
+    }
+
+    fn begin_override(&mut self, event: LogEvent, span: OverrideSpan) -> u64 {
+        if self.overrides.len() == MAX_EVENTS {
+            self.overrides.pop_front();
+        }
+        self.overrides.push_back(span);
+        self.append(event)
     }
 }
 
@@ -140,7 +205,8 @@ mod tests {
         let log = Log::default();
         assert_eq!((log.last(), log.after(0, 10)), (0, EventPage::default()));
         for (number, at) in (1..=MAX_EVENTS as u64 + 2).zip(0_u32..) {
-            assert_eq!(log.record(event(at.into())), number);
+            log.record_change(event(at.into()));
+            assert_eq!(log.last(), number);
         }
         let page = log.after(0, 2);
         assert_eq!(page.last, MAX_EVENTS as u64 + 2);
@@ -154,11 +220,45 @@ mod tests {
     #[test]
     fn an_event_is_one_flat_object() {
         let log = Log::default();
-        log.record(event(1.5));
+        log.record_change(event(1.5));
         let json = serde_json::to_string(&log.after(0, 1)).unwrap_or_default();
         assert_eq!(
             json,
             r#"{"last":1,"events":[{"n":1,"at":1.5,"kind":"state","id":"breaker a","name":"a","key":null,"from":"closed","to":"open","reason":null,"operator":null,"action":null,"expires_at":null}]}"#
         );
+    }
+
+    fn of_key(key: &str, to: &'static str, at: f64) -> LogEvent {
+        let id = format!("key 4 keys {key}").into();
+        LogEvent { id, name: "keys".into(), key: Some(key.into()), to: Some(to), ..event(at) }
+    }
+
+    #[test]
+    fn an_override_of_all_keys_is_one_event() {
+        let log = Log::default();
+        let now = unix_seconds(SystemTime::now());
+        let all = LogEvent { kind: EventKind::Override, id: "group keys".into(), ..of_key("", "forced-open", now) };
+        // Changes that are read while the override is applied are left out like those that are read later.
+        let n = log.record_override(all, true, || log.record_change(of_key("a", "forced-open", now)));
+        log.record_change(of_key("b", "forced-open", now + 0.01));
+        assert_eq!((n, log.last()), (1, 1));
+        // Changes to other states, of other breakers, and at other times are no part of it.
+        log.record_change(of_key("a", "open", now));
+        log.record_change(LogEvent { to: Some("forced-open"), ..event(now) });
+        log.record_change(of_key("a", "forced-open", now + 60.0));
+        log.record_change(of_key("a", "forced-open", now - 60.0));
+        assert_eq!(log.last(), 5);
+    }
+
+    #[test]
+    fn an_override_of_one_key_hides_no_change_of_others() {
+        let log = Log::default();
+        let now = unix_seconds(SystemTime::now());
+        let one = LogEvent { kind: EventKind::Override, ..of_key("a", "closed", now) };
+        log.record_override(one, false, || ());
+        log.record_change(of_key("a", "closed", now));
+        assert_eq!(log.last(), 1);
+        log.record_change(of_key("b", "closed", now));
+        assert_eq!(log.last(), 2);
     }
 }

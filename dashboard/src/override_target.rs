@@ -9,7 +9,15 @@ use std::{
 use steadfast::{BreakerState, CircuitBreaker, KeyedBreaker, Snapshot};
 use tokio::sync::Mutex;
 
-use crate::override_request::OverrideRequest;
+use crate::{
+    entry::{
+        condition::state_name,
+        id::{Id, Kind},
+        unix_seconds,
+    },
+    log::{EventKind, Log, LogEvent},
+    override_request::{OverrideAction, OverrideRequest},
+};
 
 /// The breakers that an override applies to.
 pub(crate) enum Target {
@@ -31,21 +39,22 @@ pub(crate) enum NoTarget {
 }
 
 /// The effect of an override.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Applied(Applied),
     Conflict(Conflict),
 }
 
 /// An override in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Applied {
-    /// The state before the override; of several keys, that of the first.
-    pub(crate) from: BreakerState,
     pub(crate) to: BreakerState,
     /// The number of breakers.
     pub(crate) breakers: usize,
-    pub(crate) is_of_all_keys: bool,
+    /// The number of the override in the log.
+    pub(crate) n: u64,
+    /// The time at which the override ends, in seconds since 1970.
+    pub(crate) expires_at: Option<f64>,
 }
 
 /// The present state of a breaker that has changed since the operator looked at it.
@@ -99,20 +108,55 @@ impl Target {
         }
     }
 
-    /// Applies an override, unless the breaker has changed since the operator looked at it.
+    /// Applies an override and records it in the log, unless the breaker has changed since the operator looked at it.
     ///
     /// Overrides are applied one after another, so of two operators who have seen the same state, the second gets a conflict.
-    pub(crate) async fn apply(&self, request: &OverrideRequest) -> Outcome {
+    pub(crate) async fn apply(&self, request: &OverrideRequest, log: &Log) -> Outcome {
         let mut latest = LATEST.lock().await;
         let before = self.snapshot();
         if request.expected_transitions.is_some_and(|expected| expected != before.transitions) {
             let operator = latest.operator(request, before.last_transition);
             return Outcome::Conflict(Conflict::new(before, operator));
         }
-        let breakers = self.apply_to_all(&request.to_override());
-        latest.add(request, SystemTime::now());
+        let event = self.event(request, before.state);
+        let expires_at = event.expires_at;
+        let mut breakers = 0;
         let is_of_all_keys = matches!(self, Self::AllKeys(..));
-        Outcome::Applied(Applied { from: before.state, to: self.snapshot().state, breakers, is_of_all_keys })
+        let n = log.record_override(event, is_of_all_keys, || breakers = self.apply_to_all(&request.to_override()));
+        latest.add(request, SystemTime::now());
+        Outcome::Applied(Applied { to: self.snapshot().state, breakers, n, expires_at })
+    }
+
+    /// Returns the event of an override in the log.
+    fn event(&self, request: &OverrideRequest, from: BreakerState) -> LogEvent {
+        let OverrideRequest { breaker: name, key, action, reason, expires_in, operator, .. } = request;
+        let (kind, is_of_all_keys) = match self {
+            Self::Breaker(_) => (Kind::Breaker, false),
+            Self::Key(_) if key.is_some() => (Kind::Key, false),
+            Self::Key(_) => (Kind::Overflow, false),
+            Self::AllKeys(..) => (Kind::Group, true),
+        };
+        let to = match action {
+            OverrideAction::ForceOpen => BreakerState::ForcedOpen,
+            OverrideAction::Disable => BreakerState::Disabled,
+            OverrideAction::Reset => BreakerState::Closed,
+        };
+        let now = SystemTime::now();
+        let expires_at = expires_in.and_then(|expires_in| now.checked_add(expires_in));
+        LogEvent {
+            at: unix_seconds(now),
+            kind: EventKind::Override,
+            id: Id { kind, name, key: key.as_ref() }.text(),
+            name: name.as_str().into(),
+            key: key.as_deref().map(Into::into),
+            // The keys may have been in different states.
+            from: (!is_of_all_keys).then(|| state_name(from)),
+            to: Some(state_name(to)),
+            reason: reason.as_deref().map(Into::into),
+            operator: operator.as_deref().map(Into::into),
+            action: Some(action.as_str()),
+            expires_at: expires_at.map(unix_seconds),
+        }
     }
 
     /// Applies an override and returns the number of breakers.

@@ -1,6 +1,6 @@
 //! Manual control: `POST /api/overrides`.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -13,13 +13,8 @@ use tokio::time::Instant;
 
 use crate::{
     api::{AppState, Inner},
-    entry::{
-        condition::state_name,
-        id::{Id, Kind},
-        unix_seconds,
-    },
+    entry::{condition::state_name, unix_seconds},
     guard,
-    log::{EventKind, LogEvent},
     override_request::{OverrideRequest, RequestBody},
     override_target::{Applied, Conflict, NoTarget, Outcome, Target},
     request_ids::{Answer, IdInUse},
@@ -74,7 +69,7 @@ pub(crate) async fn override_breaker(State(AppState(inner)): State<AppState>, pa
 /// cannot prevent the rest.
 async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
     let outcome = match Target::find(&request) {
-        Ok(target) => Ok(target.apply(&request).await),
+        Ok(target) => Ok(target.apply(&request, &inner.feed.log).await),
         Err(no_target) => Err(no_target),
     };
     match &outcome {
@@ -83,10 +78,7 @@ async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
         Err(_) => {}
     }
     let answer = match outcome {
-        Ok(Outcome::Applied(applied)) => {
-            let event = log_event(&request, applied);
-            applied_answer(applied, event.expires_at, inner.feed.log.record(event))
-        }
+        Ok(Outcome::Applied(applied)) => applied_answer(applied),
         Ok(Outcome::Conflict(conflict)) => conflict_answer(&conflict),
         Err(no_target) => no_target_answer(no_target),
     };
@@ -97,36 +89,7 @@ async fn answer_to(inner: &Arc<Inner>, mut request: OverrideRequest) -> Answer {
     answer
 }
 
-/// Returns the event of an override in the log.
-fn log_event(request: &OverrideRequest, Applied { from, to, is_of_all_keys, .. }: Applied) -> LogEvent {
-    let OverrideRequest { breaker: name, key, overflow, action, reason, expires_in, operator, .. } = request;
-    let kind = match key {
-        Some(_) => Kind::Key,
-        None if *overflow => Kind::Overflow,
-        None if is_of_all_keys => Kind::Group,
-        None => Kind::Breaker,
-    };
-    let id = Id { kind, name, key: key.as_ref() };
-    let now = SystemTime::now();
-    let expires_at = expires_in.and_then(|expires_in| now.checked_add(expires_in));
-    LogEvent {
-        at: unix_seconds(now),
-        kind: EventKind::Override,
-        id: id.text(),
-        name: name.as_str().into(),
-        key: key.as_deref().map(Into::into),
-        // The keys may have been in different states.
-        from: (!is_of_all_keys).then(|| state_name(from)),
-        to: Some(state_name(to)),
-        reason: reason.as_deref().map(Into::into),
-        operator: operator.as_deref().map(Into::into),
-        action: Some(action.as_str()),
-        expires_at: expires_at.map(unix_seconds),
-    }
-}
-
-fn applied_answer(applied: Applied, expires_at: Option<f64>, n: u64) -> Answer {
-    let Applied { to, breakers, .. } = applied;
+fn applied_answer(Applied { to, breakers, n, expires_at }: Applied) -> Answer {
     let json = json!({ "state": state_name(to), "applied": breakers, "expires_at": expires_at, "n": n });
     Answer { status: StatusCode::OK, json: json.to_string() }
 }

@@ -186,7 +186,7 @@ impl Pass<'_> {
         self.events.sort_by(|left, right| left.at.total_cmp(&right.at));
         let Reader { log, items, groups, callers, latest, .. } = &mut *self.reader;
         for event in self.events {
-            log.record(event);
+            log.record_change(event);
         }
         let rows = if self.is_changed {
             let mut rows: Vec<_> = items.values().map(|item| item.row.clone()).collect();

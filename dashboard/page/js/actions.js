@@ -1,7 +1,7 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { check, isSendable, lastOverride, newRequestId, send } from "./override.js";
+import { check, isOverride, isSendable, newRequestId, overridesOf, send } from "./override.js";
 import { Question } from "./question.js";
 
 /** The expiries that can be selected: value in seconds and label. */
@@ -11,6 +11,13 @@ const ACTIONS = {
   force_open: { label: "Force open", asked: "Force", done: "forced open" },
   disable: { label: "Disable", asked: "Disable", done: "disabled" },
   reset: { label: "Reset", asked: "Reset", done: "reset" },
+};
+const RESET_NOTES = {
+  "End the override": "the circuit closes",
+  "End the overrides": "the circuits of all keys close, also those that are open by themselves",
+  "Close now": "calls are admitted at once, without a trial call",
+  "Close all now": "the calls of all keys are admitted at once, without trial calls",
+  "Reset": "the circuit closes",
 };
 const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };
 /** The time, in milliseconds, within which the same action is not done twice. */
@@ -23,7 +30,18 @@ const credentials = { token: "", operator: "" };
 /** The typed values of each item and the result of its last action, which survive the closing of the dialog. */
 const drafts = new Map();
 
-const isOverride = (state) => state === "forced-open" || state === "disabled";
+/** True if an override of the breaker, or of a key of the group, is in force. */
+const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
+/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
+const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
+/** Returns the label of the action "reset": what it does to the breaker, or to the keys of the group. */
+function resetLabel(entry) {
+  const isGroup = entry.kind === "group";
+  if (isOverridden(entry)) return isGroup ? "End the overrides" : "End the override";
+  return isOpenByItself(entry) ? (isGroup ? "Close all now" : "Close now") : "Reset";
+}
+/** Returns an override of the log with the names of an answer of the server. */
+const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
 /** Returns a text that differs if an operator has overridden the breaker meanwhile. */
 const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
@@ -41,6 +59,7 @@ export class Actions {
   #operator = element("input", { name: "operator", maxlength: "64", autocomplete: "off", placeholder: "shown in the log" });
   #token = element("input", { name: "token", type: "password", autocomplete: "off", placeholder: "kept until this page is closed" });
   #result = element("p", { class: "result", role: "status" });
+  #note = element("p", { class: "note" });
   #buttons = Object.entries(ACTIONS).map(([action, { label }]) => element("button", { type: "button", value: action, class: action === "force_open" ? "force" : "" }, label));
   node;
 
@@ -64,8 +83,8 @@ export class Actions {
         element("label", {}, "Your name", this.#operator),
         element("label", { class: "wide" }, "Token", this.#token)),
       element("div", { class: "buttons" }, ...this.#buttons),
-      element("p", { class: "note" }, "Force open rejects every call. Disable admits every call. Reset ends an override and closes the circuit."),
-      this.#result, this.#question.node);
+      this.#note, this.#result, this.#question.node);
+    this.update(entry);
     this.#listen();
   }
 
@@ -81,7 +100,7 @@ export class Actions {
     this.node.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || event.target.tagName !== "INPUT") return;
       event.preventDefault();
-      this.#show("", "Choose an action: Force open, Disable or Reset.");
+      this.#show("", `Choose an action: Force open, Disable or ${resetLabel(this.#entry)}.`);
     });
     for (const button of this.#buttons) button.addEventListener("click", () => this.#start(button.value));
   }
@@ -89,6 +108,15 @@ export class Actions {
   /** Takes over the newest values of the entry. */
   update(entry) {
     this.#entry = entry;
+    const reset = resetLabel(entry);
+    setText(this.#buttons.at(-1), reset);
+    setText(this.#note, `Force open: every call is rejected. Disable: every call is admitted. ${reset}: ${RESET_NOTES[reset]}.`);
+    // What the action has done may be over: a circuit opens again if calls still fail.
+    const { result, at, state } = this.#draft;
+    if (result?.[0] === "good" && state && entry.state !== state && entry.since > at) {
+      this.#draft.result = ["", `${result[1]} Since ${clock(entry.since)} it is ${stateLabel(entry.state).toLowerCase()}.`];
+      this.#show(...this.#draft.result, false);
+    }
   }
 
   /** Ends the waiting for an answer. The typed values are kept. */
@@ -101,6 +129,7 @@ export class Actions {
     const isRepeated = this.#last.action === action && performance.now() - this.#last.at < REPEAT;
     if (this.#isBusy || isRepeated || !this.#isComplete(action)) return;
     this.#setBusy(true);
+    this.#show("", "");
     const outcome = await this.#act(action);
     this.#setBusy(false);
     if (outcome) {
@@ -120,11 +149,12 @@ export class Actions {
         return null;
       }
       if (overrideOf(this.#entry) !== overrideOf(seen)) {
-        question = this.#conflict(action, { ...this.#entry, ...(await lastOverride(this.#ctx, this.#entry)) });
+        question = this.#conflict(action, { ...this.#entry, ...answerOf((await overridesOf(this.#ctx, this.#entry)).at(-1)) });
         seen = this.#entry;
         continue;
       }
       const body = this.#body(action);
+      Object.assign(this.#draft, { at: this.#ctx.time(), state: null });
       this.#show("", "Sending…");
       const outcome = await this.#sendOrCheck(body);
       if (outcome.kind !== "conflict") return outcome;
@@ -166,16 +196,18 @@ export class Actions {
       return false;
     };
     for (const field of [this.#reason, this.#token]) field.removeAttribute("aria-invalid");
-    if (action !== "reset" && !this.#reason.value.trim()) return missing(this.#reason, "Not sent: enter a reason. It is shown in rejections and in the log.");
+    const needsReason = action !== "reset" || isOpenByItself(this.#entry);
+    if (needsReason && !this.#reason.value.trim()) return missing(this.#reason, `Not sent: enter a reason. It is shown ${action === "reset" ? "" : "in rejections and "}in the log.`);
     credentials.token = this.#token.value.trim();
     if (!credentials.token) return missing(this.#token, "Not sent: enter the token.");
     if (!isSendable(credentials.token)) return missing(this.#token, "Not sent: the token contains characters that a token cannot have.");
     return true;
   }
 
-  /** Returns the question before an action, or null for an action on one breaker that rejects no call. */
+  /** Returns the question before an action, or null for an action on one breaker that rejects no call and ends no protection. */
   #questionFor(action) {
     const isGroup = this.#entry.kind === "group";
+    if (action === "reset" && isOpenByItself(this.#entry) && !isOverridden(this.#entry)) return this.#closeQuestion(isGroup);
     if (action !== "force_open" && !isGroup) return null;
     const { asked } = ACTIONS[action];
     const name = title(this.#entry);
@@ -189,16 +221,26 @@ export class Actions {
     };
   }
 
+  #closeQuestion(isGroup) {
+    const what = isGroup ? `all ${counted(this.#entry.keys ?? 0, "key")} of ${title(this.#entry)}` : title(this.#entry);
+    const circuits = isGroup ? "Some circuits are open because their calls failed" : "The circuit is open because calls failed";
+    return {
+      title: `Close ${what} now?`,
+      text: `${circuits}. All calls are admitted at once, without a trial call. If they still fail, it opens again, and the outage is counted from then.`,
+      confirm: resetLabel(this.#entry),
+    };
+  }
+
   /** Returns the question after a change by another operator, from the answer of the server or from the entry. */
   #conflict(action, { state, since, operator, reason, operator_reason: byOperator }) {
     const text = reason ?? byOperator;
     const who = operator || (isOverride(state) ? "Another operator" : "");
     const what = who ? `${who} ${ACTION_NAMES[state] ?? "reset it"}` : `It changed to ${stateLabel(state).toLowerCase()}`;
-    const when = since ? ` at ${clock(since)} (${duration(Math.max(0, this.#ctx.now() - since))} ago)` : "";
+    const when = since ? ` at ${clock(since)} (${duration(Math.max(0, this.#ctx.time() - since))} ago)` : "";
     return {
       title: `${title(this.#entry)} was changed meanwhile`,
       text: `${what}${when}${text ? `: “${text}”` : ""}. Your action was not applied.`,
-      confirm: `${ACTIONS[action].label} anyway`,
+      confirm: `${action === "reset" ? resetLabel(this.#entry) : ACTIONS[action].label} anyway`,
     };
   }
 
@@ -206,12 +248,13 @@ export class Actions {
     if (outcome.kind === "applied") {
       const { applied, expires_at: end, state } = outcome;
       const what = this.#entry.kind === "group" && applied != null ? `${counted(applied, "key")} ${ACTIONS[action].done}` : action === "reset" ? `reset, now ${stateLabel(state).toLowerCase()}` : ACTIONS[action].done;
-      this.#keep("good", `Applied at ${clock(this.#ctx.now())}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
-      this.#reason.value = this.#draft.reason = "";
+      this.#keep("good", `Applied at ${clock(this.#ctx.time())}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
+      Object.assign(this.#draft, { state: this.#entry.kind === "group" ? null : state, reason: "" });
+      this.#reason.value = "";
     } else if (outcome.kind === "refused") {
       this.#keep("bad", `Not applied: ${outcome.text}.`);
     } else {
-      this.#keep("bad", `Unknown whether it was applied (${ACTIONS[action].label}, ${clock(this.#ctx.now())}): no answer arrived. Look at the state above and at the log before you try again.`);
+      this.#keep("bad", `Unknown whether it was applied (${ACTIONS[action].label}, ${clock(this.#ctx.time())}): no answer arrived. Look at the state above and at the log before you try again.`);
     }
   }
 
@@ -221,9 +264,10 @@ export class Actions {
     this.#show(style, text);
   }
 
-  #show(style, text) {
+  #show(style, text, scrolls = true) {
     this.#result.className = `result ${style}`;
     setText(this.#result, text);
+    if (text && scrolls) this.#result.scrollIntoView({ block: "nearest" });
   }
 
   /** Disabled buttons would lose the focus, so they are only marked. */

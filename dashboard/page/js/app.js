@@ -29,6 +29,10 @@ const ctx = {
   canOverride: () => Boolean(store.meta?.can_override),
   open: (id) => (details ? details.open(id) : withRest(() => details.open(id))),
   detailsOpen: () => details?.shown != null,
+  /** The server's time, also while nothing arrives; `asOf` is that of the last message. */
+  time: () => clock.now(),
+  asOf: () => clock.now() - (status.age ?? 0),
+  search: () => view.search,
   onOpen: (id) => view.show(id, store.rows.get(id)),
   onClose: () => view.show(null),
   onSort: (by, reversed) => {

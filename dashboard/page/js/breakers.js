@@ -1,6 +1,7 @@
 // The details of breakers: of one, of one key, and of all keys together.
 
-import { STATES, count, counted, stateLabel } from "./format.js";
+import { STATES, clock, count, counted, duration, stateLabel } from "./format.js";
+import { isOverride } from "./override.js";
 import { breakerFigures } from "./totals.js";
 import { breakerSummary, callers } from "./summary.js";
 
@@ -15,13 +16,24 @@ function groupCondition(entry) {
   return { state: worst[0], label: `${count(worst[1])} ${stateLabel(worst[0]).toLowerCase()}` };
 }
 
-function groupSummary(entry) {
+/** Returns the facts about the override of all keys: who, why, since when and until when. */
+function overrideFacts({ forced_open: forced = 0, disabled = 0 }, latest, now) {
+  if (!forced && !disabled) return [];
+  if (!latest || !isOverride(latest.to)) return [["Override", `${counted(forced + disabled, "key")} one by one: who and why is shown with each key`]];
+  const { to, operator, at, reason, expires_at: end } = latest;
+  const action = `${stateLabel(to)} by ${operator || "an operator"} at ${clock(at)}, for ${duration(Math.max(0, now - at))}${reason ? `: “${reason}”` : ""}`;
+  return [["Override", action], ["Next", end ? `The override expires at ${clock(end)}${end > now ? ` (in ${duration(end - now)})` : ""}` : "No expiry: until an operator resets it"]];
+}
+
+function groupSummary(entry, now, overrides) {
   const { open = 0, forced_open: forced = 0, keys = 0, max_keys: most = 0 } = entry;
   const rejecting = open + forced;
+  const latest = overrides.at(-1);
   const states = keysByCondition(entry).map(([state, number]) => `${count(number)} ${stateLabel(state).toLowerCase()}`).join(", ");
   return {
     headline: rejecting ? `Down for ${count(rejecting)} of ${counted(keys, "key")}: their calls are rejected.` : "No key is open: calls are admitted.",
-    facts: [["Keys", `${count(keys)} of at most ${count(most)}`], ["Circuits", states], ["Callers get", callers(entry)]].filter(([, text]) => text),
+    facts: [["Keys", `${count(keys)} of at most ${count(most)}`], ["Circuits", states], ...overrideFacts(entry, latest, now),
+      ["Callers get", callers(entry, rejecting ? latest?.at : null, now)]].filter(([, text]) => text),
   };
 }
 

@@ -115,8 +115,17 @@ export class BreakerCard extends Card {
   }
 }
 
+/** Returns the reason and the end of the override of the listed keys, if all that are overridden have the same reason. */
+function overrideText(listed, now) {
+  const [first, ...others] = listed.filter(({ state }) => state === "forced-open" || state === "disabled");
+  if (!first || !others.length || others.some(({ operator_reason: reason }) => reason !== first.operator_reason)) return "";
+  const { why, next } = headline(first, now);
+  return `${why} · ${next}`;
+}
+
 /** The card of all breakers with the same name and different keys. */
 export class GroupCard extends Card {
+  #why = element("p", { class: "why" });
   #bar = element("div", { class: "state-bar", "aria-hidden": "true" });
   #legend = element("p", { class: "legend" });
   #keys = element("div", { class: "keys" });
@@ -128,10 +137,10 @@ export class GroupCard extends Card {
     super(row, ctx);
     this.#more.addEventListener("click", () => ctx.open(this.row.id));
     this.node.classList.add("group");
-    this.node.append(this.#bar, this.#legend, this.#figures.node, this.#keys, this.#more);
+    this.node.append(this.#why, this.#bar, this.#legend, this.#figures.node, this.#keys, this.#more);
   }
 
-  update(row) {
+  update(row, now) {
     this.row = row;
     this.mark(row.gone);
     const listed = this.ctx.keysOf(row.name);
@@ -139,6 +148,8 @@ export class GroupCard extends Card {
     const present = Object.keys(counts).filter((name) => counts[name] > 0);
     const condition = worst(counts);
     const keys = row.keys ?? 0;
+    setText(this.#why, overrideText(listed, now));
+    this.#why.hidden = !this.#why.textContent;
     const all = counts[condition] === keys;
     this.show(condition, condition === "closed" ? "Closed" : `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}`);
     this.head(!keys ? "No keys yet" : `${all ? (keys === 1 ? "The only key is" : `All ${count(keys)} keys are`) : `${count(counts[condition])} of ${counted(keys, "key")} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);

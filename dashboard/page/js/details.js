@@ -6,6 +6,7 @@ import { Chart } from "./chart.js";
 import { EventList } from "./events.js";
 import { FigureTable, durationTable } from "./totals.js";
 import { clock, duration, element, setText, title } from "./format.js";
+import { isOverride, overridesOf } from "./override.js";
 import { FUNCTIONS } from "./functions.js";
 import { KeySearch } from "./keys.js";
 import { LIMITS } from "./limits.js";
@@ -15,6 +16,7 @@ import { rowIcon } from "./section.js";
 import { settingsTable } from "./settings.js";
 
 const KINDS = { ...BREAKERS, ...LIMITS, ...RETRIES, ...FUNCTIONS };
+const NOT_KNOWN = "Not known without a connection";
 const PERIOD = 1_000;
 const TIME_LIMIT = 5_000;
 /** The keys of a group are searched again after this number of readings. */
@@ -34,6 +36,9 @@ export class Details {
   #request = null;
   #readings = 0;
   #timer = 0;
+  /** The overrides of the entry in the log, and the values for which they were read. */
+  #overrides = [];
+  #overridesFor = "";
 
   constructor(dialog, ctx) {
     this.#dialog = dialog;
@@ -64,6 +69,7 @@ export class Details {
     this.#id = id;
     this.#entry = this.#view = this.#request = null;
     this.#asOf = this.#readings = 0;
+    [this.#overrides, this.#overridesFor] = [[], ""];
     this.#show(this.#ctx.store.rows.get(id) ?? null, "loading");
     if (!this.#dialog.open) this.#dialog.showModal();
     this.#dialog.scrollTop = 0;
@@ -117,7 +123,20 @@ export class Details {
     if (request !== this.#request) return;
     this.#request = null;
     this.#show(entry, status);
+    if (status === "ok") this.#readOverrides();
     if (status === "ok" && this.#readings++ % KEY_READINGS === 0) this.#view.keys?.refresh();
+  }
+
+  /** Reads the overrides of the entry again if it has been overridden since. */
+  async #readOverrides() {
+    const [id, entry] = [this.#id, this.#entry];
+    const changed = overrideMark(entry);
+    if (changed === this.#overridesFor) return;
+    this.#overridesFor = changed;
+    const overrides = changed ? await overridesOf(this.#ctx, entry) : [];
+    if (id !== this.#id || changed !== this.#overridesFor) return;
+    this.#overrides = overrides;
+    this.#render();
   }
 
   #show(entry, status) {
@@ -125,7 +144,7 @@ export class Details {
     if (entry) {
       const isOther = this.#entry?.kind !== entry.kind || !this.#view;
       this.#entry = entry;
-      if (status === "ok") this.#asOf = this.#ctx.now();
+      if (status === "ok") this.#asOf = this.#ctx.time();
       if (isOther) this.#build();
     } else if (!this.#view) {
       this.#build();
@@ -143,12 +162,12 @@ export class Details {
       kind: element("p", { class: "kind" }), name: element("h2", { id: "details-name", tabindex: "-1" }), pill: element("span", { class: "pill" }),
       notice: element("span", { role: "status" }), age: element("span"), headline: element("p", { class: "headline" }), facts: element("dl", { class: "facts" }),
       chart: null, figures: new FigureTable(), durations: element("section", {}), settings: element("section", {}), events: null, keys: null, actions: null,
-      related: new RelatedLinks(this.#ctx.store, (id) => this.open(id)), announcement: element("p", { class: "hidden", role: "status" }), condition: "",
+      times: element("p", { class: "note" }), lead: null, related: new RelatedLinks(this.#ctx.store, (id) => this.open(id)), announcement: element("p", { class: "hidden", role: "status" }), condition: "",
     };
     view.content = element("div", { class: "content" },
       element("header", {}, element("div", {}, view.kind, view.name), view.pill, close), view.announcement,
       element("p", { class: "notice" }, view.notice, view.age),
-      element("div", { class: "lead" }, view.headline, view.facts));
+      view.lead = element("div", { class: "lead" }, view.headline, view.facts));
     const hadFocus = this.#dialog.contains(document.activeElement);
     this.#dialog.replaceChildren(view.content);
     if (hadFocus) view.name.focus();
@@ -160,22 +179,24 @@ export class Details {
     const control = view.actions?.node ?? (kind.acts ? readOnly() : null);
     const beside = element("div", { class: "columns" }, element("section", {}, element("h3", {}, "Figures"), view.figures.node), ...(control ? [control] : []));
     view.content.append(...[view.related.node, view.chart?.node, beside, view.durations, view.keys?.node, view.settings,
-      view.events && element("section", {}, element("h3", {}, "Recent events"), view.events.node)].filter(Boolean));
+      view.events && element("section", {}, element("h3", {}, "Recent events"), view.events.node), view.times].filter(Boolean));
   }
 
   #render() {
     const [entry, view] = [this.#entry, this.#view];
     // Values that are not current are described as of their own time.
-    const now = this.#status === "ok" || !this.#asOf ? this.#ctx.now() : this.#asOf;
-    this.#renderNotice();
-    if (!entry) return setText(view.name, this.#id);
+    const isOld = entry && this.#status !== "ok" && this.#status !== "loading";
+    const now = this.#status === "ok" ? this.#ctx.time() : this.#time;
+    this.#renderNotice(isOld);
+    view.lead.hidden = !entry;
+    if (!entry) return setText(view.name, nameOf(this.#id));
     const kind = KINDS[entry.kind];
     setText(view.name, title(entry));
     setText(view.kind, kind.label);
     this.#renderPill(kind.condition(entry));
-    const { headline, facts } = kind.summary(entry, now);
-    setText(view.headline, headline);
-    showFacts(view.facts, facts);
+    const { headline, facts } = kind.summary(entry, now, this.#overrides);
+    setText(view.headline, isOld ? `At ${clock(now)}: ${headline}` : headline);
+    showFacts(view.facts, isOld ? facts.map(([label, text]) => [label, label === "Next" || (label === "Callers get" && !entry.last_minute) ? NOT_KNOWN : text]) : facts);
     view.figures.update(kind.figures(entry), entry.last_minute);
     view.actions?.update(entry);
     if (view.chart) {
@@ -184,7 +205,8 @@ export class Details {
     }
     this.#replace("durations", entry.durations ?? entry.attempt_durations, durationTable, kind.durations ?? "Durations since the start");
     this.#replace("settings", [entry.settings, entry.state, entry.until, entry.operator_reason], () => settingsTable(entry), "Settings in force");
-    view.events?.update(entry.recent ?? []);
+    view.events?.update(entry.recent, this.#overrides, entry.recent ? undefined : isOld ? NOT_KNOWN : "Loading…");
+    setText(view.times, timesText(this.#ctx, now));
     view.related.update(entry);
   }
 
@@ -197,20 +219,23 @@ export class Details {
     view.pill.replaceChildren(rowIcon(state), label);
   }
 
+  /** The time of the shown values, if they were not read just now. */
+  get #time() {
+    return this.#asOf || this.#ctx.asOf();
+  }
+
   /** The age is not announced, because it changes every second. */
-  #renderNotice() {
+  #renderNotice(isOld) {
     const { content, notice, age } = this.#view;
     const texts = {
       ok: "",
       loading: this.#entry ? "" : "Loading…",
-      gone: "Not found: it was evicted, or the program was restarted.",
+      gone: this.#entry ? "No longer there: it was evicted, or the program was restarted." : "Not found: there is no such name or key at present. It may be misspelt, may have been evicted, or was not called since the program's start.",
       denied: "The server requires a token for viewing: close the details and enter it.",
       lost: "Connection lost, trying again.",
     };
     setText(notice, texts[this.#status]);
-    const isOld = this.#entry && this.#status !== "ok" && this.#status !== "loading";
-    const when = this.#asOf ? `the values of ${clock(this.#asOf)}, ${duration(Math.max(0, this.#ctx.now() - this.#asOf))} ago` : "the last values of the list";
-    setText(age, isOld ? ` These are ${when}.` : "");
+    setText(age, isOld ? ` These are the values of ${clock(this.#time)}, ${duration(Math.max(0, this.#ctx.time() - this.#time))} ago.` : "");
     notice.parentElement.hidden = !texts[this.#status];
     content.classList.toggle("aged", Boolean(isOld));
   }
@@ -225,6 +250,30 @@ export class Details {
     view[name].hidden = !content;
     view[name].replaceChildren(...(content ? [element("h3", {}, heading), content] : []));
   }
+}
+
+/** Returns a text that changes with each override of an entry; empty if there is none. */
+function overrideMark({ kind, recent = [], state, until, operator_reason: reason, forced_open: forced, disabled }) {
+  if (kind === "group") return forced || disabled ? JSON.stringify([forced, disabled]) : "";
+  const change = recent.findLast(({ from, to }) => isOverride(from) || isOverride(to) || (from === "open" && to === "closed"));
+  return change || isOverride(state) ? JSON.stringify([change?.at, change?.to, reason, isOverride(state) && until]) : "";
+}
+
+/** Returns the name and key in an id: `key 9 suppliers example.org`. */
+function nameOf(id) {
+  const [, kind, rest] = /^(\S+) (.*)$/s.exec(id) ?? [null, "", id];
+  const [, length, text] = (kind === "key" && /^(\d+) (.*)$/s.exec(rest)) || [];
+  if (!text) return rest;
+  const bytes = new TextEncoder().encode(text);
+  const part = (from, to) => new TextDecoder().decode(bytes.slice(from, to));
+  return `${part(0, Number(length))} · ${part(Number(length) + 1)}`;
+}
+
+/** Returns the meaning of the times and of "since start". */
+function timesText({ store }, now) {
+  const zone = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" }).formatToParts(now * 1000).find(({ type }) => type === "timeZoneName")?.value;
+  const started = store.meta?.started;
+  return `Times are in ${zone}. "Since start" is since the start of the program${started ? `; its dashboard runs since ${clock(started)}, for ${duration(Math.max(0, now - started))}` : ""}.`;
 }
 
 /** Shows labelled facts; unchanged texts are kept. */

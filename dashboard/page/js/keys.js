@@ -22,6 +22,8 @@ export class KeySearch {
   #typing = 0;
   /** The number of the latest request; answers of earlier ones are ignored. */
   #latest = 0;
+  /** True until the first answer: the text that the page searches for may be that of a name, and then finds no key. */
+  #isFirst = true;
   node;
 
   /** Creates the search among the keys of the group `name`; `kind` as in `/api/keys`. `open` shows the details of a key. */
@@ -34,6 +36,7 @@ export class KeySearch {
     this.node = element("section", { class: "key-search" }, element("h3", {}, "Keys"),
       element("div", { class: "fields" }, element("label", {}, "Find a key", this.#search), ...(isBreaker ? [element("label", {}, "Condition", this.#state)] : [])),
       this.#found, this.#list, this.#more);
+    this.#search.value = ctx.search?.() ?? "";
     this.#search.addEventListener("input", () => {
       clearTimeout(this.#typing);
       this.#typing = setTimeout(() => this.refresh(), TYPING_PAUSE);
@@ -62,6 +65,12 @@ export class KeySearch {
   #show(answer) {
     if (!answer) return setText(this.#found, "The keys could not be loaded; trying again.");
     const { total, matches, keys } = answer;
+    const findsNothing = this.#isFirst && !matches && this.#search.value;
+    this.#isFirst = false;
+    if (findsNothing) {
+      this.#search.value = "";
+      return this.refresh();
+    }
     const shown = keys.length < matches ? `The first ${count(keys.length)} of ${count(matches)} found` : counted(matches, "key").replace(/ keys?$/, " found");
     setText(this.#found, `${shown}, of ${counted(total, "key")}; the worst first.`);
     this.#more.hidden = keys.length >= matches || this.#limit >= MOST;

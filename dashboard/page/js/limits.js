@@ -2,7 +2,9 @@
 
 import { count, counted, duration } from "./format.js";
 import { counter, lastMinute } from "./totals.js";
+import { FAILING } from "./retry.js";
 import { RowSection } from "./section.js";
+import { shareOf } from "./shares.js";
 
 /** Formats a period that may be shorter than a second. */
 const period = (seconds) => (seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : duration(seconds));
@@ -33,7 +35,16 @@ function load(entry) {
   return (isGroup(entry) ? used > 0 : capacity > 0 && used >= capacity) ? "full" : "free";
 }
 
+/** Returns the calls of the last minute that were rejected, and their share. */
+function rejections({ last_minute: minute }) {
+  const { admitted = 0, rejected = 0 } = minute ?? {};
+  return { rejected, share: rejected / Math.max(1, admitted + rejected), text: shareOf(rejected, admitted + rejected) };
+}
+
+/** A limit that has rejected calls in the last minute is in use, even if it admits the next call. */
 function condition(entry) {
+  const { rejected, share, text } = rejections(entry);
+  if (rejected) return { state: share < FAILING ? "full" : "failing", label: `Rejecting ${text}` };
   const state = load(entry);
   const full = entry.kind.startsWith("rate") ? "At its limit" : "Full";
   if (isGroup(entry) && state === "full") return { state, label: `${count(usage(entry).used)} ${full === "Full" ? "full" : "at the limit"}` };
@@ -58,13 +69,15 @@ function row(entry) {
 
 function summary(entry) {
   const { used, capacity, noun } = usage(entry);
-  const { label, state } = condition(entry);
-  const rejected = entry.last_minute?.rejected ?? 0;
-  const what = state === "full" ? `${label}: a further call waits or is rejected.` : "A call is admitted at once.";
+  const { rejected, text } = rejections(entry);
+  const over = lastMinute(entry.last_minute ?? {});
+  const isFull = load(entry) === "full";
   const facts = [["Limit", bound(entry)], ["Now", capacity ? joined(`${count(used)} of ${count(capacity)} ${noun}`, waitingText(entry.waiting)) : waitingText(entry.waiting)],
-    ["Callers get", entry.last_minute ? `${counted(entry.last_minute.admitted ?? 0, "call")} admitted, ${count(rejected)} rejected in the ${lastMinute(entry.last_minute)}` : "Not measured yet"]];
+    ["Callers get", entry.last_minute ? `${counted(entry.last_minute.admitted ?? 0, "call")} admitted, ${count(rejected)} rejected in the ${over}` : "Not measured yet"]];
   if (isGroup(entry)) facts.push(["Keys", `${count(entry.keys ?? 0)} of at most ${count(entry.max_keys ?? 0)}`]);
-  return { headline: isGroup(entry) && state === "full" ? `${label} of ${counted(capacity, "key")}: their further calls wait or are rejected.` : what, facts: facts.filter(([, text]) => text) };
+  const now = !isFull ? "A call is admitted at once" : isGroup(entry) ? `${count(used)} of ${counted(capacity, "key")} at the limit: their further calls wait or are rejected` : "At its limit: a further call waits or is rejected";
+  const headline = rejected ? `${text} of calls were rejected in the ${over}.` : `${now}.`;
+  return { headline, facts: facts.filter(([, value]) => value) };
 }
 
 function figures(entry) {

@@ -5,6 +5,9 @@ const TIME_LIMIT = 10_000;
 /** The pauses before a lost answer is asked for again, in milliseconds. The server acts once for all requests with the same id. */
 const CHECKS = [1_000, 2_000, 4_000, 8_000];
 
+/** True if an operator or the program has overridden the state. */
+export const isOverride = (state) => state === "forced-open" || state === "disabled";
+
 /** Returns an id that no other request has. `crypto.randomUUID` exists only in secure contexts. */
 export function newRequestId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -51,14 +54,13 @@ export async function check(url, token, body, isWanted, pause = (ms) => new Prom
   return { kind: "unknown" };
 }
 
-/** Returns `{ operator, since, reason }` of the last override of an entry, from the log; nothing if the log has none. */
-export async function lastOverride(ctx, { id }) {
+/** Returns the overrides of an entry in the log, oldest first, with those of all keys for a key; none if the log cannot be read. */
+export async function overridesOf(ctx, { id, kind, name }) {
   try {
     const response = await fetch(new URL("api/events?limit=1000", ctx.base), { headers: ctx.headers(), signal: AbortSignal.timeout(TIME_LIMIT) });
     const { events } = await response.json();
-    const found = events.findLast((event) => event.kind === "override" && event.id === id);
-    return found ? { operator: found.operator, since: found.at, reason: found.reason } : {};
+    return events.filter((event) => event.kind === "override" && (event.id === id || (kind === "key" && event.id === `group ${name}`)));
   } catch {
-    return {};
+    return [];
   }
 }

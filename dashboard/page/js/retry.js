@@ -1,7 +1,7 @@
 // Retries and their budgets.
 
 import { count, counted, exact } from "./format.js";
-import { counter, lastMinute } from "./totals.js";
+import { UNKNOWN, counter, lastMinute } from "./totals.js";
 import { RowSection } from "./section.js";
 import { shareOf, shares } from "./shares.js";
 
@@ -28,6 +28,11 @@ function outcomes(entry) {
     { style: "failed", label: "failed", number: failedOf(entry), always: true },
     { style: "cancelled", label: "cancelled", number: entry.cancelled ?? 0 },
   ];
+}
+
+/** Returns the calls of the last minute that succeeded at the first attempt; undefined if they cannot be told from cancelled ones. */
+function firstTries({ last_minute: { calls = 0, retried = 0, failed = 0, cancelled }, cancelled: ever, panicked }) {
+  return cancelled == null && (ever || panicked) ? undefined : Math.max(0, calls - retried - failed - (cancelled ?? 0));
 }
 
 /** Returns the outcomes of the last minute. Without a number of cancelled calls, these cannot be told from first attempts that succeeded. */
@@ -77,13 +82,14 @@ function retrySummary(entry) {
 function retryFigures(entry) {
   const { last_minute: minute } = entry;
   const of = (number) => (minute ? number ?? 0 : null);
+  const firsts = minute && firstTries(entry);
   const rows = [
     counter("Calls", of(minute?.calls), entry.calls ?? 0),
-    counter("Succeeded at the first attempt", undefined, entry.first_try_successes ?? 0),
+    counter("Succeeded at the first attempt", firsts, entry.first_try_successes ?? 0),
     counter("Succeeded after retries", of(minute?.retried), entry.retried_successes ?? 0),
     counter("Failed", of(minute?.failed), failedOf(entry)),
     ...FAILURES.filter(([name]) => entry[name]).map(([name, label]) => counter(`– ${label}`, undefined, entry[name])),
-    counter("Cancelled", undefined, entry.cancelled ?? 0),
+    counter("Cancelled", minute?.cancelled, entry.cancelled ?? 0),
     counter("Attempts", of(minute?.attempts), entry.attempts ?? 0),
     ["Attempts per call", minute ? perCall(minute.attempts ?? 0, minute.calls) : "–", perCall(entry.attempts ?? 0, entry.calls)],
   ];
@@ -106,8 +112,8 @@ const balanceText = ({ balance = 0 }) => count(Math.floor(balance));
 const budgetRow = (entry) => ({
   ...budgetCondition(entry),
   caption: `Retry budget · ${budgetRule(entry)}`,
-  value: `${balanceText(entry)} left`,
-  text: `${count(of(entry).withdrawn ?? 0)} withdrawn · ${count(of(entry).denied ?? 0)} denied ${entry.last_minute ? `in the ${lastMinute(entry.last_minute)}` : "since start"}`,
+  value: `${counted(Math.floor(entry.balance ?? 0), "retry").replace("retrys", "retries")} left`,
+  text: `${count(of(entry).withdrawn ?? 0)} retries allowed, ${count(of(entry).denied ?? 0)} denied ${entry.last_minute ? `in the ${lastMinute(entry.last_minute)}` : "since start"}`,
 });
 
 const budgetSummary = (entry) => ({
@@ -117,16 +123,16 @@ const budgetSummary = (entry) => ({
 
 const budgetFigures = (entry) => [
   counter("Calls", undefined, entry.calls ?? 0),
-  counter("Retries withdrawn", entry.last_minute ? entry.last_minute.withdrawn ?? 0 : null, entry.withdrawn ?? 0),
-  counter("Retries refunded", undefined, entry.refunded ?? 0),
+  counter("Retries allowed", entry.last_minute ? entry.last_minute.withdrawn ?? 0 : null, entry.withdrawn ?? 0),
+  counter("Retries given back", undefined, entry.refunded ?? 0),
   counter("Retries denied", entry.last_minute ? entry.last_minute.denied ?? 0 : null, entry.denied ?? 0),
-  ["Balance", "", exact(Math.floor((entry.balance ?? 0) * 10) / 10)],
+  ["Retries left", UNKNOWN, exact(Math.floor((entry.balance ?? 0) * 10) / 10)],
 ];
 
 /** The kinds of this module, by `entry.kind`. */
 export const RETRIES = {
   retry: { label: "Retry", row: retryRow, summary: retrySummary, figures: retryFigures, condition, samples: [["Neither retried nor failed", "answered"], ["Succeeded after retries", "retried"], ["Failed", "failed"]], sampleOf: ([calls, retried, failed]) => [calls - retried - failed, retried, failed] },
-  budget: { label: "Retry budget", row: budgetRow, summary: budgetSummary, figures: budgetFigures, condition: budgetCondition, samples: [["Withdrawn", "retried"], ["Denied", "failed"], null] },
+  budget: { label: "Retry budget", row: budgetRow, summary: budgetSummary, figures: budgetFigures, condition: budgetCondition, samples: [["Allowed", "retried"], ["Denied", "failed"], null] },
 };
 
 /** The section of retries and budgets. */

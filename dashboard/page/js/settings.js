@@ -1,6 +1,7 @@
 // The settings in force, with their sources, and the override that is above them.
 
 import { clock, element } from "./format.js";
+import { isOverride } from "./override.js";
 
 const SOURCES = {
   code: "in the code",
@@ -23,7 +24,7 @@ function cells(option, value, source, isChanged) {
 }
 
 function overrideRow({ state, until, operator_reason: reason }) {
-  if (state !== "forced-open" && state !== "disabled") return [];
+  if (!isOverride(state)) return [];
   const end = until ? `until ${clock(until)}` : "no expiry";
   return [cells("override", [state === "disabled" ? "disabled" : "forced open", end, reason && `“${reason}”`].filter(Boolean).join(", "), "an operator", true)];
 }

@@ -1,10 +1,10 @@
 // The account of a breaker for an operator: what is down, since when and why, what callers get, and what happens next.
 
 import { clock, count, counted, duration, measured } from "./format.js";
+import { isOverride } from "./override.js";
 import { shareOf, shares } from "./shares.js";
 import { lastMinute } from "./totals.js";
 
-const isOverride = (state) => state === "forced-open" || state === "disabled";
 const ago = (at, now) => duration(Math.max(0, now - at));
 /** Returns a moment with its distance from now: `at 14:03:32 (in 12 s)`. */
 const inFuture = (at, now) => `at ${clock(at)} (in ${duration(at - now)})`;
@@ -14,12 +14,18 @@ function cause(reason) {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Returns the headline and the labelled facts of a breaker or of the breaker of a key. */
-export function breakerSummary(entry, now) {
+/** Returns the headline and the labelled facts of a breaker or of the breaker of a key. `overrides` are those of the log, oldest first. */
+export function breakerSummary(entry, now, overrides) {
   return {
     headline: headline(entry),
-    facts: [["Since", since(entry, now)], ["Why", why(entry)], ["Callers get", callers(entry)], ["Next", next(entry, now)]].filter(([, text]) => text),
+    facts: [["Since", since(entry, now)], ["Why", why(entry, overrides)], ["Callers get", callers(entry, begun(entry), now)], ["Next", next(entry, now)]].filter(([, text]) => text),
   };
+}
+
+/** Returns the time since which calls have been treated as they are now; null if they always have been, or if it is not known. */
+function begun({ condition, state, since: at, outage }) {
+  if (condition === "observing") return null;
+  return (isOverride(state) ? null : outage?.since) ?? at;
 }
 
 function headline(entry) {
@@ -56,22 +62,38 @@ function since(entry, now) {
   return "Has never opened";
 }
 
-function why(entry) {
+function why(entry, overrides) {
   const { outage, operator_reason: byOperator, state } = entry;
   const parts = [];
-  if (isOverride(state) && byOperator) parts.push(`Operator: “${byOperator}”`);
+  const operator = overrides.findLast(({ to }) => to === state)?.operator;
+  if (isOverride(state) && (byOperator || operator)) parts.push(`Operator${operator ? ` ${operator}` : ""}${byOperator ? `: “${byOperator}”` : ""}`);
   const reason = outage?.reason ?? entry.reason;
   if (reason && !/^forced open/i.test(reason)) parts.push(cause(reason));
   const error = outage?.error ?? (outage || state !== "closed" ? entry.last_failure : null);
   if (error) parts.push(`Error: ${error}`);
+  // Permits report a failure without an error.
+  else if (outage && !isOverride(state) && /failure/.test(reason)) parts.push("the text of the error is not known");
   return parts.join(" · ");
 }
 
-/** Returns the outcomes of the last minute for callers: through fallbacks if there are any, else of the breaker's own calls. */
-export function callers(entry) {
+/** Returns how much of the last minute was before the present state, which began at `begun`. */
+function before({ seconds = 60 }, begun, now) {
+  const age = Math.max(0, now - begun);
+  if (!begun || age >= seconds) return "";
+  return `, ${age < seconds / 2 ? "most" : "part"} of it before this state began ${duration(age)} ago`;
+}
+
+/**
+ * Returns the outcomes of the last minute for callers: through fallbacks if there are any, else of the breaker's own calls. The present
+ * state began at `begun`, if that is known.
+ */
+export function callers(entry, begun, now) {
   const minute = entry.last_minute;
   if (!minute) return "Not measured yet: the first figures appear after some seconds";
-  const over = `the ${lastMinute(minute)}`;
+  return ofMinute(entry, minute, `the ${lastMinute(minute)}${before(minute, begun, now)}`);
+}
+
+function ofMinute(entry, minute, over) {
   if (minute.callers) {
     const { answered = 0, fallback = 0, failed = 0, cancelled = 0 } = minute.callers;
     const all = answered + fallback + failed + cancelled;
@@ -85,7 +107,7 @@ export function callers(entry) {
   const named = [[successes, "an answer"], [failures, "an error"], [rejections, "a rejection"], [ignored, "an ignored error"], [cancelled, "cancelled"]];
   const texts = shares(named.map(([number]) => number));
   const parts = named.map(([number, label], index) => number && `${texts[index]} ${label}`).filter(Boolean);
-  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}${entry.callers ? ", before fallbacks" : "; no fallback is known"}`;
+  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}${entry.callers ? "; fallbacks are not included" : "; no fallback is known"}`;
 }
 
 function next(entry, now) {

@@ -7,12 +7,12 @@ import { shareOf } from "./shares.js";
 export const lastMinute = ({ seconds = 60 }) => (seconds < 55 ? `last ${duration(seconds)}` : "last minute");
 
 /** A figure that is not known. */
-const UNKNOWN = "–";
+export const UNKNOWN = "–";
 const number = (value) => (value == null ? UNKNOWN : exact(value));
 const seconds = (value) => (value == null ? UNKNOWN : measured(value));
 
-/** Returns the row of a counter: its label, its increase in the last minute, its total. `minute` is undefined for totals only. */
-export const counter = (label, minute, total) => [label, minute === undefined ? "" : number(minute), number(total)];
+/** Returns the row of a counter: its label, its increase in the last minute, its total. `minute` is undefined or null if the increase is not known. */
+export const counter = (label, minute, total) => [label, number(minute), number(total)];
 
 /** Returns the rows of a breaker, of the breaker of a key, or of all keys together. */
 export function breakerFigures(entry) {
@@ -22,7 +22,7 @@ export function breakerFigures(entry) {
   const rows = [
     counter("Succeeded", of("successes"), entry.successes ?? 0),
     counter("Failed", of("failures"), entry.failures ?? 0),
-    ["Failure rate", failureRate(lm) ?? UNKNOWN, failureRate(entry)],
+    ["Failed, of calls made", failureRate(lm) ?? UNKNOWN, failureRate(entry)],
     counter("Rejected", of("rejections"), entry.rejections ?? 0),
   ];
   if (observed || entry.observe_only) rows.push(counter("Would have been rejected", undefined, observed ?? 0));

@@ -4,6 +4,7 @@
 mod accessibility;
 mod actions;
 mod conditions;
+mod details;
 mod escaping;
 mod fake;
 mod limits;

@@ -10,6 +10,7 @@ const SENT: &str = "return fake.requests.filter(({ path, method }) => path === '
 const REASON: &str = "#details input[name=reason]";
 const FORCE_OPEN: &str = "#details button[value=force_open]";
 const DISABLE: &str = "#details button[value=disable]";
+const RESET: &str = "#details button[value=reset]";
 const CONFIRM: &str = "#question button[value=confirm]";
 const RESULT: &str = "document.querySelector('#details .result').textContent";
 
@@ -102,6 +103,40 @@ async fn a_double_click_acts_once() {
     page.until("return !document.querySelector('#question').open").await;
     page.says("forced open").await;
     assert_eq!(page.sent().await.len(), 2);
+    page.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_a_circuit_that_is_open_by_itself_is_asked_and_needs_a_reason() {
+    let page = FakePage::live("outage").await;
+    page.open_details("payments").await;
+    page.browser.write("#details input[name=token]", TOKEN).await;
+    page.until(&format!("return document.querySelector('{RESET}').textContent === 'Close now'")).await;
+    page.browser.click(RESET).await;
+    page.says("enter a reason").await;
+    page.browser.write(REASON, "fixed").await;
+    page.browser.click(RESET).await;
+    page.until("return document.querySelector('#question').open && /without a trial call/.test(document.querySelector('#question').innerText)").await;
+    assert_eq!(page.sent().await, Vec::<serde_json::Value>::new());
+    page.run("fake.routes['api/overrides'] = () => { Object.assign(fake.rows.find(({ id }) => id === 'breaker payments'), { state: 'closed', condition: 'closed', since: fake.now() }); \
+              return fake.json(200, { state: 'closed', applied: 1, expires_at: null, n: 1 }); }").await;
+    page.browser.click(CONFIRM).await;
+    page.says("applied").await;
+    assert_eq!(page.sent().await[0]["reason"], "fixed");
+    // The circuit opens again: the result is not shown as a present state.
+    page.advance(2).await;
+    page.run("Object.assign(fake.rows.find(({ id }) => id === 'breaker payments'), { state: 'open', condition: 'open', since: fake.now() })").await;
+    page.advance(2).await;
+    page.says("it is open").await;
+    assert_eq!(page.run("return document.querySelector('#details .result.good')").await, json!(null));
+    page.browser.press(Key::Escape).await;
+    page.until("return !document.querySelector('#details').open").await;
+
+    // An override is ended without a question.
+    page.open_details("fraud check").await;
+    page.until(&format!("return document.querySelector('{RESET}').textContent === 'End the override'")).await;
+    page.browser.click(RESET).await;
+    page.says("applied").await;
     page.close().await;
 }
 

@@ -1,7 +1,7 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { check, isOverride, isSendable, newRequestId, overridesOf, send } from "./override.js";
+import { changeText, check, isOverride, isSendable, isUnseen, lastOverride, newRequestId, send } from "./override.js";
 import { Question } from "./question.js";
 
 /** The expiries that can be selected: value in seconds and label. */
@@ -19,7 +19,6 @@ const RESET_NOTES = {
   "Close all now": "the calls of all keys are admitted at once, without trial calls",
   "Reset": "the circuit closes",
 };
-const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };
 /** The time, in milliseconds, within which the same action is not done twice. */
 const REPEAT = 700;
 /** The number of times that a request is sent again after a change that no operator made. */
@@ -27,7 +26,10 @@ const RESENDS = 3;
 
 /** The operator's token and name. They are kept in memory only, until the page is closed. */
 const credentials = { token: "", operator: "" };
-/** The typed values of each item and the result of its last action, which survive the closing of the dialog. */
+/**
+ * What survives the closing of the dialog, for each item: the typed values, the result of the last action, a request in progress (`isBusy`),
+ * and the form that shows them.
+ */
 const drafts = new Map();
 
 /** True if an override of the breaker, or of a key of the group, is in force. */
@@ -40,10 +42,6 @@ function resetLabel(entry) {
   if (isOverridden(entry)) return isGroup ? "End the overrides" : "End the override";
   return isOpenByItself(entry) ? (isGroup ? "Close all now" : "Close now") : "Reset";
 }
-/** Returns an override of the log with the names of an answer of the server. */
-const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
-/** Returns a text that differs if an operator has overridden the breaker meanwhile. */
-const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
 export class Actions {
   #ctx;
@@ -51,9 +49,7 @@ export class Actions {
   #refresh;
   #draft;
   #question = new Question();
-  #isBusy = false;
   #isClosed = false;
-  #last = { action: "", at: 0 };
   #reason = element("input", { name: "reason", maxlength: "200", autocomplete: "off", placeholder: "migration until 14:00" });
   #expiry = element("select", { name: "expires" }, ...EXPIRIES.map(([value, label]) => element("option", { value }, label)));
   #operator = element("input", { name: "operator", maxlength: "64", autocomplete: "off", placeholder: "shown in the log" });
@@ -68,8 +64,9 @@ export class Actions {
     this.#ctx = ctx;
     this.#entry = entry;
     this.#refresh = refresh;
-    if (!drafts.has(entry.id)) drafts.set(entry.id, { reason: "", expiry: DEFAULT_EXPIRY, result: null });
+    if (!drafts.has(entry.id)) drafts.set(entry.id, { reason: "", expiry: DEFAULT_EXPIRY, result: null, isBusy: false, last: null });
     this.#draft = drafts.get(entry.id);
+    this.#draft.form = this;
     this.#reason.value = this.#draft.reason;
     this.#expiry.value = this.#draft.expiry;
     this.#operator.value = credentials.operator;
@@ -84,6 +81,7 @@ export class Actions {
         element("label", { class: "wide" }, "Token", this.#token)),
       element("div", { class: "buttons" }, ...this.#buttons),
       this.#note, this.#result, this.#question.node);
+    if (this.#draft.isBusy) this.#setBusy(true);
     this.update(entry);
     this.#listen();
   }
@@ -119,24 +117,29 @@ export class Actions {
     }
   }
 
-  /** Ends the waiting for an answer. The typed values are kept. */
+  /** Cancels a question. A request in progress goes on, and the next form of the entry shows its result. */
   close() {
     this.#isClosed = true;
     this.#question.close();
   }
 
   async #start(action) {
-    const isRepeated = this.#last.action === action && performance.now() - this.#last.at < REPEAT;
-    if (this.#isBusy || isRepeated || !this.#isComplete(action)) return;
+    const { last, isBusy } = this.#draft;
+    const isRepeated = last?.action === action && performance.now() - last.at < REPEAT;
+    if (isBusy || isRepeated || !this.#isComplete(action)) return;
     this.#setBusy(true);
     this.#show("", "");
     const outcome = await this.#act(action);
-    this.#setBusy(false);
-    if (outcome) {
-      this.#last = { action, at: performance.now() };
-      this.#report(action, outcome);
+    // The details may have been closed and opened again.
+    const { form } = this.#draft;
+    form.#setBusy(false);
+    if (!outcome) {
+      this.#draft.result = null;
+    } else {
+      this.#draft.last = { action, at: performance.now() };
+      form.#report(action, outcome);
     }
-    await this.#refresh();
+    await form.#refresh();
   }
 
   /** Asks and sends until there is an outcome. Returns null if the operator cancels. */
@@ -148,21 +151,23 @@ export class Actions {
         if (!this.#isClosed) this.#show("", "Cancelled: nothing was done.");
         return null;
       }
-      if (overrideOf(this.#entry) !== overrideOf(seen)) {
-        question = this.#conflict(action, { ...this.#entry, ...answerOf((await overridesOf(this.#ctx, this.#entry)).at(-1)) });
+      if (isUnseen(this.#entry, seen)) {
+        question = this.#conflict(action, { ...this.#entry, ...(await lastOverride(this.#ctx, this.#entry)) });
         seen = this.#entry;
+        if (this.#isClosed) return null;
         continue;
       }
-      const body = this.#body(action);
+      const body = this.#body(action, seen);
       Object.assign(this.#draft, { at: this.#ctx.time(), state: null });
-      this.#show("", "Sending…");
+      this.#keep("", "Sending…");
       const outcome = await this.#sendOrCheck(body);
       if (outcome.kind !== "conflict") return outcome;
       await this.#refresh();
       // A change by the breaker itself, such as a failed trial call, is no reason to ask.
-      const byItself = !outcome.operator && !isOverride(outcome.state) && !isOverride(seen.state);
+      const byItself = !outcome.operator && !outcome.action && !isOverride(outcome.state) && !isOverride(seen.state);
       question = byItself && ++resends <= RESENDS ? null : this.#conflict(action, outcome);
-      seen = { state: outcome.state, operator_reason: outcome.reason };
+      if (question && this.#isClosed) return { kind: "refused", text: question.change };
+      seen = { ...this.#entry, last_override: outcome.n ?? this.#entry.last_override };
     }
   }
 
@@ -172,18 +177,19 @@ export class Actions {
     const outcome = await send(url, token, body);
     if (outcome.kind !== "unknown") return outcome;
     const text = "Unknown whether it was applied: no answer arrived. Look at the state above and at the log.";
-    this.#keep("bad", text);
-    this.#show("bad", `${text} Asking again…`);
-    return check(url, token, body, () => !this.#isClosed);
+    this.#draft.form.#keep("bad", `${text} Asking again…`);
+    return check(url, token, body);
   }
 
-  #body(action) {
+  /** Returns the request; `seen` is the entry that the operator has seen. */
+  #body(action, seen) {
     const { name, key, overflow, kind, transitions } = this.#entry;
     const body = { breaker: name, action, reason: this.#reason.value.trim() || null, request_id: newRequestId() };
     if (key != null) body.key = key;
     if (overflow) body.overflow = true;
     if (action !== "reset") body.expires_in = this.#expiry.value === "none" ? null : Number(this.#expiry.value);
     if (this.#operator.value.trim()) body.operator = this.#operator.value.trim();
+    body.expected_override = seen.last_override ?? null;
     if (kind !== "group" && transitions != null) body.expected_transitions = transitions;
     return body;
   }
@@ -232,14 +238,15 @@ export class Actions {
   }
 
   /** Returns the question after a change by another operator, from the answer of the server or from the entry. */
-  #conflict(action, { state, since, operator, reason, operator_reason: byOperator }) {
+  #conflict(action, answer) {
+    const { since, at = since, reason, operator_reason: byOperator } = answer;
     const text = reason ?? byOperator;
-    const who = operator || (isOverride(state) ? "Another operator" : "");
-    const what = who ? `${who} ${ACTION_NAMES[state] ?? "reset it"}` : `It changed to ${stateLabel(state).toLowerCase()}`;
-    const when = since ? ` at ${clock(since)} (${duration(Math.max(0, this.#ctx.time() - since))} ago)` : "";
+    const when = at ? ` at ${clock(at)} (${duration(Math.max(0, this.#ctx.time() - at))} ago)` : "";
+    const change = `${changeText(answer)}${when}${text ? `: “${text}”` : ""}`;
     return {
+      change,
       title: `${title(this.#entry)} was changed meanwhile`,
-      text: `${what}${when}${text ? `: “${text}”` : ""}. Your action was not applied.`,
+      text: `${change}. Your action was not applied.`,
       confirm: `${action === "reset" ? resetLabel(this.#entry) : ACTIONS[action].label} anyway`,
     };
   }
@@ -272,7 +279,7 @@ export class Actions {
 
   /** Disabled buttons would lose the focus, so they are only marked. */
   #setBusy(isBusy) {
-    this.#isBusy = isBusy;
+    this.#draft.isBusy = isBusy;
     this.node.setAttribute("aria-busy", String(isBusy));
     for (const button of this.#buttons) button.setAttribute("aria-disabled", String(isBusy));
   }

@@ -1,8 +1,9 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { changeText, check, isOverride, isSendable, isUnseen, lastOverride, newRequestId, send } from "./override.js";
+import { changeText, check, isOverride, isUnseen, lastOverride, newRequestId, send } from "./override.js";
 import { Question } from "./question.js";
+import { isSendable } from "./token.js";
 
 /** The expiries that can be selected: value in seconds and label. */
 const EXPIRIES = [["60", "1 minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "1 hour"], ["28800", "8 hours"], ["none", "no expiry"]];
@@ -26,10 +27,7 @@ const RESENDS = 3;
 
 /** The operator's token and name. They are kept in memory only, until the page is closed. */
 const credentials = { token: "", operator: "" };
-/**
- * What survives the closing of the dialog, for each item: the typed values, the result of the last action, a request in progress (`isBusy`),
- * and the form that shows them.
- */
+/** The typed values of each item, the result of its last action, and the promise of a running one, which survive the closing of the dialog. */
 const drafts = new Map();
 
 /** True if an override of the breaker, or of a key of the group, is in force. */
@@ -49,7 +47,9 @@ export class Actions {
   #refresh;
   #draft;
   #question = new Question();
+  #isBusy = false;
   #isClosed = false;
+  #last = { action: "", at: 0 };
   #reason = element("input", { name: "reason", maxlength: "200", autocomplete: "off", placeholder: "migration until 14:00" });
   #expiry = element("select", { name: "expires" }, ...EXPIRIES.map(([value, label]) => element("option", { value }, label)));
   #operator = element("input", { name: "operator", maxlength: "64", autocomplete: "off", placeholder: "shown in the log" });
@@ -64,9 +64,8 @@ export class Actions {
     this.#ctx = ctx;
     this.#entry = entry;
     this.#refresh = refresh;
-    if (!drafts.has(entry.id)) drafts.set(entry.id, { reason: "", expiry: DEFAULT_EXPIRY, result: null, isBusy: false, last: null });
+    if (!drafts.has(entry.id)) drafts.set(entry.id, { reason: "", expiry: DEFAULT_EXPIRY, result: null, running: null });
     this.#draft = drafts.get(entry.id);
-    this.#draft.form = this;
     this.#reason.value = this.#draft.reason;
     this.#expiry.value = this.#draft.expiry;
     this.#operator.value = credentials.operator;
@@ -81,9 +80,9 @@ export class Actions {
         element("label", { class: "wide" }, "Token", this.#token)),
       element("div", { class: "buttons" }, ...this.#buttons),
       this.#note, this.#result, this.#question.node);
-    if (this.#draft.isBusy) this.#setBusy(true);
     this.update(entry);
     this.#listen();
+    if (this.#draft.running) this.#follow(this.#draft.running);
   }
 
   #listen() {
@@ -124,22 +123,33 @@ export class Actions {
   }
 
   async #start(action) {
-    const { last, isBusy } = this.#draft;
-    const isRepeated = last?.action === action && performance.now() - last.at < REPEAT;
-    if (isBusy || isRepeated || !this.#isComplete(action)) return;
+    const isRepeated = this.#last.action === action && performance.now() - this.#last.at < REPEAT;
+    if (this.#isBusy || isRepeated || !this.#isComplete(action)) return;
     this.#setBusy(true);
     this.#show("", "");
+    this.#draft.running = this.#run(action);
+    await this.#draft.running;
+    this.#draft.running = null;
+    this.#setBusy(false);
+    await this.#refresh();
+  }
+
+  async #run(action) {
     const outcome = await this.#act(action);
-    // The details may have been closed and opened again.
-    const { form } = this.#draft;
-    form.#setBusy(false);
-    if (!outcome) {
-      this.#draft.result = null;
-    } else {
-      this.#draft.last = { action, at: performance.now() };
-      form.#report(action, outcome);
-    }
-    await form.#refresh();
+    if (!outcome) return;
+    this.#last = { action, at: performance.now() };
+    this.#report(action, outcome);
+  }
+
+  /** Waits for an action that was started before the details were closed and opened again. */
+  async #follow(running) {
+    this.#setBusy(true);
+    this.#show("", "Sending…");
+    await running;
+    this.#reason.value = this.#draft.reason;
+    this.#show(...(this.#draft.result ?? ["", ""]));
+    this.#setBusy(false);
+    if (!this.#isClosed) await this.#refresh();
   }
 
   /** Asks and sends until there is an outcome. Returns null if the operator cancels. */
@@ -147,6 +157,7 @@ export class Actions {
     let seen = this.#entry;
     let question = this.#questionFor(action);
     for (let resends = 0; ;) {
+      if (question && this.#isClosed) return question.change ? { kind: "refused", text: question.change } : null;
       if (question && !(await this.#question.ask(question))) {
         if (!this.#isClosed) this.#show("", "Cancelled: nothing was done.");
         return null;
@@ -154,19 +165,17 @@ export class Actions {
       if (isUnseen(this.#entry, seen)) {
         question = this.#conflict(action, { ...this.#entry, ...(await lastOverride(this.#ctx, this.#entry)) });
         seen = this.#entry;
-        if (this.#isClosed) return null;
         continue;
       }
       const body = this.#body(action, seen);
-      Object.assign(this.#draft, { at: this.#ctx.time(), state: null });
-      this.#keep("", "Sending…");
+      Object.assign(this.#draft, { at: this.#ctx.time(), state: null, result: null });
+      this.#show("", "Sending…");
       const outcome = await this.#sendOrCheck(body);
       if (outcome.kind !== "conflict") return outcome;
       await this.#refresh();
       // A change by the breaker itself, such as a failed trial call, is no reason to ask.
       const byItself = !outcome.operator && !outcome.action && !isOverride(outcome.state) && !isOverride(seen.state);
       question = byItself && ++resends <= RESENDS ? null : this.#conflict(action, outcome);
-      if (question && this.#isClosed) return { kind: "refused", text: question.change };
       seen = { ...this.#entry, last_override: outcome.n ?? this.#entry.last_override };
     }
   }
@@ -177,7 +186,7 @@ export class Actions {
     const outcome = await send(url, token, body);
     if (outcome.kind !== "unknown") return outcome;
     const text = "Unknown whether it was applied: no answer arrived. Look at the state above and at the log.";
-    this.#draft.form.#keep("bad", `${text} Asking again…`);
+    this.#keep("bad", `${text} Asking again…`);
     return check(url, token, body);
   }
 
@@ -279,7 +288,7 @@ export class Actions {
 
   /** Disabled buttons would lose the focus, so they are only marked. */
   #setBusy(isBusy) {
-    this.#draft.isBusy = isBusy;
+    this.#isBusy = isBusy;
     this.node.setAttribute("aria-busy", String(isBusy));
     for (const button of this.#buttons) button.setAttribute("aria-disabled", String(isBusy));
   }

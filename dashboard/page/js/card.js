@@ -32,6 +32,18 @@ class Figures {
   }
 }
 
+/** Returns the figures of the last minute: the share of failures among the calls that were made, p99, calls, rejections. */
+function figureTexts(row) {
+  const { last_minute: minute } = row;
+  const perSecond = callRate(row);
+  return [
+    failureText(row) || UNKNOWN,
+    minute?.p99 == null ? UNKNOWN : measured(minute.p99),
+    perSecond == null ? UNKNOWN : rate(perSecond) || "0",
+    minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN,
+  ];
+}
+
 /** The parts that all cards have. */
 class Card {
   #pill = element("span", { class: "pill" });
@@ -84,17 +96,11 @@ export class BreakerCard extends Card {
     this.row = row;
     this.show(row.condition, stateLabel(row.condition));
     this.mark(row.gone);
-    const { last_minute: minute, in_flight: inFlight } = row;
-    const perSecond = callRate(row);
-    const rejected = minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN;
-    const hasInFlight = row.hung != null || inFlight != null;
-    this.#figures.label(3, hasInFlight && row.condition !== "open" ? "In flight" : "Rejected");
-    this.#figures.update([
-      failureText(row) || UNKNOWN,
-      minute?.p99 == null ? UNKNOWN : measured(minute.p99),
-      perSecond == null ? UNKNOWN : rate(perSecond) || "0",
-      hasInFlight && row.condition !== "open" ? count(inFlight ?? 0) : rejected,
-    ]);
+    const { in_flight: inFlight } = row;
+    const showsInFlight = (row.hung != null || inFlight != null) && row.condition !== "open";
+    const texts = figureTexts(row);
+    this.#figures.label(3, showsInFlight ? "In flight" : "Rejected");
+    this.#figures.update(showsInFlight ? texts.with(3, count(inFlight ?? 0)) : texts);
     this.#callers.update(row);
     this.history(this.ctx.histories.get(row.id));
     this.tick(now);
@@ -129,7 +135,7 @@ export class GroupCard extends Card {
   #bar = element("div", { class: "state-bar", "aria-hidden": "true" });
   #legend = element("p", { class: "legend" });
   #keys = element("div", { class: "keys" });
-  #figures = new Figures(["Failing", "p99", "Calls"]);
+  #figures = new Figures(["Failing", "p99", "Calls", "Rejected"]);
   #more = element("button", { type: "button", class: "link more" });
   #drawn = "";
 
@@ -154,8 +160,7 @@ export class GroupCard extends Card {
     this.show(condition, condition === "closed" ? "Closed" : `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}`);
     this.head(!keys ? "No keys yet" : `${all ? (keys === 1 ? "The only key is" : `All ${count(keys)} keys are`) : `${count(counts[condition])} of ${counted(keys, "key")} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);
     this.#drawStates(present, counts);
-    const perSecond = callRate(row);
-    this.#figures.update([failureText(row) || UNKNOWN, row.last_minute?.p99 == null ? UNKNOWN : measured(row.last_minute.p99), perSecond == null ? UNKNOWN : rate(perSecond) || "0"]);
+    this.#figures.update(figureTexts(row));
     const found = this.ctx.foundKeys(row.name);
     this.#list(found?.keys ?? listed.filter((key) => key.condition !== "closed"));
     setText(this.#more, found ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
@@ -175,8 +180,8 @@ export class GroupCard extends Card {
       part.style.flex = `${counts[name]} 0 3px`;
       return part;
     }));
-    this.#legend.replaceChildren(...present.map((name) =>
-      element("span", { "data-state": name }, icon(name), `${count(counts[name])} ${STATES[name].label.toLowerCase()}`)));
+    this.#legend.replaceChildren(...present.map((name, index) =>
+      element("span", { "data-state": name }, icon(name), `${index ? count(counts[name]) : counted(counts[name], "key")} ${STATES[name].label.toLowerCase()}`)));
   }
 
   /** Updates the rows in place, so that the focus is kept. */

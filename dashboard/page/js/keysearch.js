@@ -39,7 +39,8 @@ export class KeyFinder {
   async #find(text, groups) {
     const answers = await Promise.all(groups.slice(0, MAX_GROUPS).map(async (name) => [name, await this.#keysOf(name, text)]));
     if (text !== this.#searched) return;
-    this.#onFound(new Map(answers.filter(([, answer]) => answer)));
+    // A group whose keys do not match may match by its name, and shows its worst keys.
+    this.#onFound(new Map(answers.filter(([, answer]) => answer?.matches)));
   }
 
   async #keysOf(name, text) {

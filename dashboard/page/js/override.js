@@ -1,6 +1,7 @@
 // One request for manual control: sent once, with a time limit, and checked again if its answer is lost. The overrides of the log.
 
 import { stateLabel } from "./format.js";
+import { HEADER } from "./token.js";
 
 /** The time limit of a request, in milliseconds. */
 const TIME_LIMIT = 10_000;
@@ -15,9 +16,6 @@ export function newRequestId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** True if a header can carry the token. */
-export const isSendable = (token) => /^[\x21-\x7e]+$/.test(token);
-
 /**
  * Sends a request. Returns its outcome as `{ kind, ... }`:
  * `applied` with the answer, `conflict` with the change by another operator, `refused` with a text: nothing was done;
@@ -29,7 +27,7 @@ export async function send(url, token, body) {
   try {
     response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Steadfast-Token": token },
+      headers: { "Content-Type": "application/json", [HEADER]: token },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIME_LIMIT),
     });

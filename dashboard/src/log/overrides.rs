@@ -57,7 +57,7 @@ impl Overrides {
         self.events.get(index).map(|event| &event.event)
     }
 
-    /// Returns true for an override that has not ended by itself or by a later one at the time `now`, as far as the log tells.
+    /// Returns true for an override that neither its expiry nor a later override has ended at the time `now`.
     fn is_in_force(&self, NumberedEvent { n, event }: &NumberedEvent, now: f64) -> bool {
         let is_last = match kind_of(event) {
             Kind::Group => self.last.of_groups.get(&event.name) == Some(n),

@@ -1,7 +1,7 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { changeText, check, isOverride, isUnseen, lastOverride, newRequestId, send } from "./override.js";
+import { changeText, check, isOpenByItself, isOverridden, isOverride, isUnseen, lastOverride, newRequestId, send } from "./override.js";
 import { Question } from "./question.js";
 import { isSendable } from "./token.js";
 
@@ -30,10 +30,6 @@ const credentials = { token: "", operator: "" };
 /** The typed values of each item, the result of its last action, and the promise of a running one, which survive the closing of the dialog. */
 const drafts = new Map();
 
-/** True if an override of the breaker, or of a key of the group, is in force. */
-const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
-/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
-const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
 /** Returns the label of the action "reset": what it does to the breaker, or to the keys of the group. */
 function resetLabel(entry) {
   const isGroup = entry.kind === "group";
@@ -264,7 +260,7 @@ export class Actions {
     if (outcome.kind === "applied") {
       const { applied, expires_at: end, state } = outcome;
       const what = this.#entry.kind === "group" && applied != null ? `${counted(applied, "key")} ${ACTIONS[action].done}` : action === "reset" ? `reset, now ${stateLabel(state).toLowerCase()}` : ACTIONS[action].done;
-      this.#keep("good", `Applied at ${clock(this.#ctx.time())}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
+      this.#keep("good", `Applied at ${clock(this.#draft.at)}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
       Object.assign(this.#draft, { state: this.#entry.kind === "group" ? null : state, reason: "" });
       this.#reason.value = "";
     } else if (outcome.kind === "refused") {

@@ -110,7 +110,8 @@ export class BreakerCard extends Card {
   tick(now) {
     const { head, why, next } = headline(this.row, now);
     const quiet = this.row.condition === "closed";
-    this.head(quiet && next ? `${head} · ${next}` : head);
+    // What is cut off if the card is narrow is the less important part.
+    this.head(quiet && next ? `${next} · ${head.toLowerCase()}` : head);
     setText(this.#why, why);
     setText(this.#next, quiet ? "" : next);
     this.#strip.move(now);
@@ -162,8 +163,9 @@ export class GroupCard extends Card {
     this.#drawStates(present, counts);
     this.#figures.update(figureTexts(row));
     const found = this.ctx.foundKeys(row.name);
-    this.#list(found?.keys ?? listed.filter((key) => key.condition !== "closed"));
-    setText(this.#more, found ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
+    const shown = found?.matches ? found.keys : listed.filter((key) => key.condition !== "closed");
+    this.#list(this.#why.hidden ? shown : shown.slice(0, MAX_KEYS / 2));
+    setText(this.#more, found?.matches ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
     this.#more.hidden = !keys;
   }
 

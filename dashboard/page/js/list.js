@@ -34,7 +34,8 @@ export class BreakerList {
   #complete = false;
   #orderChanged = false;
   #pointerAt = -Infinity;
-  /** When the focus in the list was last moved, or a key pressed there. */
+  /** The element that had the focus, and when it was first seen to have it, or a key was pressed in the list. */
+  #focused = null;
   #focusAt = -Infinity;
   #arrangeAt = -Infinity;
   #dirty = new Set();
@@ -63,8 +64,6 @@ export class BreakerList {
     this.#header = new TableHeader(parts.header, ctx.onSort);
     for (const list of [parts.cards, parts.body]) {
       list.addEventListener("pointermove", ({ pointerType }) => (this.#pointerAt = pointerType === "mouse" ? performance.now() : -Infinity), { passive: true });
-      // The focus that comes back from closed details is no sign of use.
-      list.addEventListener("focusin", () => (this.#focusAt = this.detailsOpen() ? -Infinity : performance.now()));
       list.addEventListener("keydown", () => (this.#focusAt = performance.now()));
       list.addEventListener("pointerleave", () => (this.#pointerAt = -Infinity), { passive: true });
     }
@@ -160,6 +159,10 @@ export class BreakerList {
     const { activeElement } = document;
     const { cards, body } = this.#parts;
     const focused = [cards, body].some((list) => list !== activeElement && list.contains(activeElement));
+    if (activeElement !== this.#focused) {
+      this.#focused = activeElement;
+      this.#focusAt = performance.now();
+    }
     const isResting = (at) => performance.now() - at >= RESTING;
     return (focused && !isResting(this.#focusAt)) || this.detailsOpen() || !isResting(this.#pointerAt);
   }

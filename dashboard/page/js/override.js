@@ -10,6 +10,12 @@ const CHECKS = [1_000, 2_000, 4_000, 8_000];
 
 /** True if an operator or the program has overridden the state. */
 export const isOverride = (state) => state === "forced-open" || state === "disabled";
+/** True if an override of the breaker, or of a key of the group, is in force. */
+export const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
+/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
+export const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
+/** Returns a text that differs if an override has made another state. */
+const overrideOf = ({ state, operator_reason: reason }) => (isOverride(state) ? JSON.stringify([state, reason ?? null]) : "");
 
 /** Returns an id that no other request has. `crypto.randomUUID` exists only in secure contexts. */
 export function newRequestId() {
@@ -82,8 +88,7 @@ export async function lastOverride(ctx, { last_override: n }) {
 
 /** True if an entry has an override that an earlier reading of it has not: by its number, or by the state if the program has made it. */
 export function isUnseen(entry, earlier) {
-  const made = ({ state, operator_reason: reason }) => (isOverride(state) ? JSON.stringify([state, reason ?? null]) : "");
-  return (entry.last_override ?? 0) > (earlier.last_override ?? 0) || made(entry) !== made(earlier);
+  return (entry.last_override ?? 0) > (earlier.last_override ?? 0) || overrideOf(entry) !== overrideOf(earlier);
 }
 
 const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };

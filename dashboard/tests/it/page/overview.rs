@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::fake::FakePage;
 
-const TEXT: &str = "document.querySelector('#overview').innerText.replaceAll(/\\s/g, ' ')";
+const TEXT: &str = "document.querySelector('#overview').innerText.replaceAll(/\\s+/g, ' ')";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_headline_names_the_worst_breaker_and_counts_overrides_apart() {
@@ -18,7 +18,7 @@ async fn the_headline_names_the_worst_breaker_and_counts_overrides_apart() {
     page.advance(1).await;
     let text = page.run(&format!("return {TEXT}")).await;
     let text = text.as_str().unwrap();
-    assert!(text.starts_with("5 down: 2 breakers and 3 keys payments for 32 min"), "{text}");
+    assert!(text.starts_with("5 down: 2 breakers and 3 keys, 1 failing, 1 hung payments for 32 min"), "{text}");
     for part in ["1 forced open by an operator: fraud check", "1 observing (1 would be open): prices", "1 hung: search"]
     {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -63,6 +63,7 @@ async fn a_common_cause_of_many_outages_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn durations_stand_still_while_messages_are_missing() {
     let page = FakePage::live("outage").await;
+    page.run("fake.routes['api/live'] = () => { throw new TypeError('network error'); }").await;
     page.advance(6).await;
     let head = "return document.querySelector('#cards .card .head').textContent";
     page.advance(3).await;

@@ -22,6 +22,7 @@ pub(crate) fn start(reading: &Reading, about: &About) -> Vec<u8> {
         about.write(&mut object, reading.at);
         object.value("total", &reading.rows.len());
         object.value("counts", &reading.counts);
+        object.value("callers", &reading.callers);
         object.value("events_after", &reading.events);
         object.end();
     })
@@ -60,7 +61,8 @@ pub(crate) fn between(old: &Reading, new: &Reading) -> Option<Vec<u8>> {
     let mut difference = Difference::default();
     difference.compare(&old.rows, &new.rows);
     let is_counted = old.counts != new.counts;
-    if difference.is_empty() && !is_counted {
+    let has_callers = old.callers != new.callers;
+    if difference.is_empty() && !is_counted && !has_callers {
         return None;
     }
     let Difference { changed, added, removed } = difference;
@@ -69,6 +71,9 @@ pub(crate) fn between(old: &Reading, new: &Reading) -> Option<Vec<u8>> {
         object.value("now", &new.at);
         if is_counted {
             object.value("counts", &new.counts);
+        }
+        if has_callers {
+            object.value("callers", &new.callers);
         }
         if !changed.is_empty() {
             write_list(object.key("set"), changed, |out, (old, new)| write_change(out, old, new));

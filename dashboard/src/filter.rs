@@ -1,6 +1,9 @@
 //! Queries of URLs, and the filter of `/api/breakers`.
 
-use crate::entry::{Entry, Section, condition::Condition};
+use crate::{
+    entry::{Entry, Section, condition::Condition},
+    log::EventKind,
+};
 
 /// The parameters of a URL, decoded.
 #[derive(Debug)]
@@ -94,6 +97,16 @@ impl Query {
         self.names("state", find, &Condition::ALL.map(Condition::name))
     }
 
+    /// Returns the kind of events of the parameter `kind`; `None` if it is not given.
+    pub(crate) fn event_kind(&self) -> Result<Option<EventKind>, String> {
+        match self.one("kind")? {
+            None => Ok(None),
+            Some("state") => Ok(Some(EventKind::State)),
+            Some("override") => Ok(Some(EventKind::Override)),
+            Some(other) => Err(format!("unknown kind `{other}`: the valid ones are `state`, `override`")),
+        }
+    }
+
     fn names<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>, valid: &[&str]) -> Result<Vec<T>, String> {
         let Some(value) = self.one(name)? else { return Ok(Vec::new()) };
         let parse = |item: &str| {
@@ -126,6 +139,7 @@ impl Filter {
         Ok(Self {
             states: query.states()?,
             name: query.one("name")?.map(Into::into),
+            // The empty text is a key like any other.
             key: query.possibly_empty("key")?.map(Into::into),
             search: query.one("search")?.map(str::to_lowercase),
             sections: query.names("section", find, &Section::ALL.map(Section::name))?,
@@ -226,6 +240,7 @@ mod tests {
                  `rate_limit_groups`, `bulkheads`, `bulkhead_groups`, `fallbacks`, `timeouts`, `budgets`",
             ),
             ("state=", "`state` is empty"),
+            ("name=&key=", "`name` is empty"),
             ("key=a&key=b", "`key` is given more than once"),
             ("limit=0", "`limit` must be at least 1"),
             ("limit=-1", "`limit` must be a whole number, not `-1`"),

@@ -9,6 +9,8 @@ use steadfast::{DurationHistogram, Durations};
 
 /// The time between two samples.
 pub(crate) const STEP: Duration = Duration::from_secs(10);
+/// The time, in seconds, by which a sample may be early.
+const EARLY: f64 = 0.25;
 /// The number of samples that are kept.
 const MAX_SAMPLES: u32 = 60;
 /// The number of samples in a minute.
@@ -29,6 +31,8 @@ pub(crate) struct Ticks {
     /// The number of the newest sample; the first has number 1.
     newest: u32,
     times: VecDeque<f64>,
+    /// The time at which the next sample is due. A sample that is late does not delay those after it.
+    due: f64,
 }
 
 /// The samples of one item.
@@ -67,14 +71,15 @@ pub(crate) struct Minute {
 }
 
 impl Ticks {
-    /// Returns true if a sample is due: there is none, or the newest is a step old.
+    /// Returns true if a sample is due: there is none, its time has come, or the clock was set back.
     pub(crate) fn is_due(&self, now: f64) -> bool {
-        // A little earlier than a step, so that a timer that is not exact does not skip a reading.
-        self.times.back().is_none_or(|newest| (now - newest).abs() >= STEP.as_secs_f64() - 0.25)
+        // A little earlier, so that a timer that is not exact does not skip a reading.
+        self.times.back().is_none_or(|newest| now >= self.due - EARLY || now <= newest - STEP.as_secs_f64())
     }
 
     /// Begins a new sample.
     pub(crate) fn push(&mut self, now: f64) {
+        self.due = self.next_due(now);
         if self.times.back().is_some_and(|newest| !(0.0..=MAX_GAP).contains(&(now - newest))) {
             // The counts of the gap belong to no sample: numbers that no track contains separate the samples before from those after it.
             self.times.clear();
@@ -84,6 +89,19 @@ impl Ticks {
         self.times.push_back(now);
         if self.len() > MAX_SAMPLES + 1 {
             self.times.pop_front();
+        }
+    }
+
+    /// Returns the time of the sample after one at `now`: a step after that at which the latter was due, but half a step to one and a half
+    /// steps from now.
+    fn next_due(&self, now: f64) -> f64 {
+        let (step, due) = (STEP.as_secs_f64(), self.due + STEP.as_secs_f64());
+        match due - now {
+            _ if self.times.is_empty() => now + step,
+            left if left >= step / 2.0 && left <= step * 1.5 => due,
+            left if left < step / 2.0 && left > -step / 2.0 => due + step,
+            // After a gap, or a clock that was set back.
+            _ => now + step,
         }
     }
 

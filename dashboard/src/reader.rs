@@ -23,7 +23,7 @@ use self::breakers::GroupState;
 use crate::{
     entry::{Entry, condition::Counts, id::ItemId, unix_seconds},
     history::{Minute, Ticks, Totals, Track},
-    log::{Log, LogEvent},
+    log::{LastOverrides, Log, LogEvent},
     reading::{Reading, Row},
 };
 
@@ -63,6 +63,7 @@ struct Pass<'r> {
     now: SystemTime,
     at: f64,
     is_sample: bool,
+    last_overrides: Arc<LastOverrides>,
     events: Vec<LogEvent>,
     is_changed: bool,
 }
@@ -123,7 +124,14 @@ impl Reader {
 
     fn pass(&mut self, now: SystemTime, is_sample: bool) -> Pass<'_> {
         let number = self.latest.number + 1;
-        Pass { number, now, at: unix_seconds(now), is_sample, events: Vec::new(), is_changed: false, reader: self }
+        let last_overrides = self.log.last_overrides();
+        let (at, events) = (unix_seconds(now), Vec::new());
+        Pass { number, now, at, is_sample, last_overrides, events, is_changed: false, reader: self }
+    }
+
+    /// Returns the numbers of the last overrides in the log.
+    pub(crate) fn last_overrides(&self) -> Arc<LastOverrides> {
+        self.log.last_overrides()
     }
 
     /// Returns the callers' view of the last full reading.
@@ -184,7 +192,7 @@ impl Pass<'_> {
     /// Records the events, and returns the reading.
     fn finish(mut self) -> Arc<Reading> {
         self.events.sort_by(|left, right| left.at.total_cmp(&right.at));
-        let Reader { log, items, groups, latest, .. } = &mut *self.reader;
+        let Reader { log, items, groups, callers, latest, .. } = &mut *self.reader;
         for event in self.events {
             log.record_change(event);
         }
@@ -202,7 +210,8 @@ impl Pass<'_> {
         for group in groups.values() {
             counts.add_all(&group.counts);
         }
-        let reading = Reading { number: self.number, at: self.at, rows, counts, events: log.last() };
+        let callers = if self.is_changed { callers.over_all(&rows) } else { latest.callers };
+        let reading = Reading { number: self.number, at: self.at, rows, counts, callers, events: log.last() };
         *latest = Arc::new(reading);
         latest.clone()
     }

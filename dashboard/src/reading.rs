@@ -5,7 +5,7 @@ use std::{cmp::Reverse, sync::Arc};
 use crate::entry::{
     Entry,
     condition::{Condition, Counts},
-    minute::BreakerMinute,
+    minute::{AllCallers, BreakerMinute},
 };
 
 /// The entry of an item, with the number that stands for it in the streams. A row does not change: a changed item has a new row.
@@ -27,6 +27,8 @@ pub(crate) struct Reading {
     pub(crate) rows: Arc<[Arc<Row>]>,
     /// The number of breakers and of all keys in each condition, including the keys without a row.
     pub(crate) counts: Counts,
+    /// The outcomes for callers in the last minute; `None` before the second sample.
+    pub(crate) callers: Option<AllCallers>,
     /// The number of the newest event of the log.
     pub(crate) events: u64,
 }

@@ -145,10 +145,10 @@ impl FallbackEntry {
         self.counts.name
     }
 
-    /// Returns the counts as callers feel them: a panic is a failure.
+    /// Returns the counts. The third is as callers feel it: a panic is a failure. The last has the panics alone.
     pub(crate) fn totals(counts: &FallbackSnapshot) -> Totals {
         let failed = counts.failed.saturating_add(counts.panicked);
-        [counts.answered, counts.fallback, failed, counts.cancelled, 0]
+        [counts.answered, counts.fallback, failed, counts.cancelled, counts.panicked]
     }
 }
 

@@ -18,6 +18,21 @@ pub(crate) struct Callers {
     pub(crate) cancelled: u64,
 }
 
+/// Outcomes of the last minute over all functions, as their callers see them. Each fallback is counted once, even if several breakers are in
+/// its stack; breakers and groups in no fallback's stack have their own calls counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct AllCallers {
+    /// The longest time that one of the parts covers, in seconds.
+    seconds: u64,
+    answered: u64,
+    fallback: u64,
+    failed: u64,
+    /// Rejected, ignored: the calls of breakers without a fallback only.
+    rejected: u64,
+    ignored: u64,
+    cancelled: u64,
+}
+
 /// The last minute of a breaker or of a group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct BreakerMinute {
@@ -55,6 +70,7 @@ pub(crate) struct FallbackMinute {
     fallback: u64,
     failed: u64,
     cancelled: u64,
+    panicked: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -87,6 +103,26 @@ impl Callers {
     }
 }
 
+impl AllCallers {
+    pub(crate) fn add_fallback(&mut self, minute: &FallbackMinute) {
+        self.seconds = self.seconds.max(minute.seconds);
+        self.answered += minute.answered;
+        self.fallback += minute.fallback;
+        self.failed += minute.failed + minute.panicked;
+        self.cancelled += minute.cancelled;
+    }
+
+    /// Adds the calls of a breaker or a group that no fallback is around.
+    pub(crate) fn add_breaker(&mut self, minute: &BreakerMinute) {
+        self.seconds = self.seconds.max(minute.seconds);
+        self.answered += minute.successes;
+        self.failed += minute.failures;
+        self.rejected += minute.rejections;
+        self.ignored += minute.ignored;
+        self.cancelled += minute.cancelled;
+    }
+}
+
 impl BreakerMinute {
     pub(crate) fn new(minute: &Minute, callers: Option<Callers>) -> Self {
         let Minute { seconds, counts: [successes, failures, rejections, ignored, cancelled], p99 } = *minute;
@@ -113,8 +149,8 @@ impl From<Minute> for LimitMinute {
 }
 
 impl From<Minute> for FallbackMinute {
-    fn from(Minute { seconds, counts: [answered, fallback, failed, cancelled, _], .. }: Minute) -> Self {
-        Self { seconds, answered, fallback, failed, cancelled }
+    fn from(Minute { seconds, counts: [answered, fallback, failed, cancelled, panicked], .. }: Minute) -> Self {
+        Self { seconds, answered, fallback, failed: failed.saturating_sub(panicked), cancelled, panicked }
     }
 }
 

@@ -116,3 +116,27 @@ fn a_sample_is_due_after_a_step() {
     ticks.push(5.0);
     assert!(!ticks.is_due(14.0) && ticks.is_due(15.0) && ticks.is_due(-10.0));
 }
+
+/// Returns the times of the samples, if a reading is made at each of `times`.
+fn sampled(times: &[f64]) -> Vec<f64> {
+    let mut ticks = Ticks::default();
+    let mut sampled = Vec::new();
+    for now in times {
+        if ticks.is_due(*now) {
+            ticks.push(*now);
+            sampled.push(*now);
+        }
+    }
+    sampled
+}
+
+#[test]
+fn a_late_sample_does_not_delay_the_next() {
+    let times = [100.0, 111.0, 119.9, 120.0, 129.8, 131.0, 140.0, 150.0];
+    assert_eq!(sampled(&times), [100.0, 111.0, 119.9, 129.8, 140.0, 150.0]);
+    // A sample that is later than half a step takes the place of the next one.
+    assert_eq!(sampled(&[100.0, 117.0, 120.0, 130.0, 140.0]), [100.0, 117.0, 130.0, 140.0]);
+    // After a gap, and after the clock was set back, the first reading is a sample.
+    assert_eq!(sampled(&[100.0, 500.0, 509.0, 510.0, 520.0]), [100.0, 500.0, 510.0, 520.0]);
+    assert_eq!(sampled(&[500.0, 103.0, 110.0, 113.0, 123.0]), [500.0, 103.0, 113.0, 123.0]);
+}

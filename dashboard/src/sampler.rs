@@ -28,7 +28,7 @@ impl Sampler {
                 let mut next = Instant::now();
                 // The time until the next sample does not depend on how long a sample takes.
                 while let Some(feed) = feed.upgrade() {
-                    feed.sample().await;
+                    feed.fresh_reading().await;
                     drop(feed);
                     next += STEP;
                     next = next.max(Instant::now());

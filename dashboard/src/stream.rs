@@ -162,11 +162,11 @@ impl Updates {
             return;
         };
         let is_compressed = self.is_compressed;
-        if published.reading.number == self.sent.number + 1 {
+        if published.from == Some(self.sent.number) {
             let messages = [&published.changes, &published.log];
             self.parts.extend(messages.into_iter().flatten().map(|message| message.bytes(is_compressed)));
         } else {
-            // Publications were missed while a part was being written.
+            // Publications were missed while a part was being written, or the messages were not made.
             let (feed, sent, latest) = (self.feed.clone(), self.sent.clone(), published.reading.clone());
             let parts = spawn_blocking(move || {
                 let changes = changes::between(&sent, &latest).map(Message::new);

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     task::spawn_blocking,
@@ -54,6 +54,9 @@ pub(crate) async fn live(
     if is_once {
         return event_stream(Body::from(whole(&inner.feed).await));
     }
+    if inner.shutdown.has_begun() {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "the service shuts down");
+    }
     let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "too many open pages");
     };
@@ -63,7 +66,7 @@ pub(crate) async fn live(
         let part = updates.next().await;
         Some((Ok::<_, Infallible>(part), updates))
     });
-    let mut response = event_stream(Body::from_stream(parts));
+    let mut response = event_stream(Body::from_stream(parts.take_until(inner.shutdown.begun())));
     if is_compressed {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }

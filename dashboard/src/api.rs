@@ -5,7 +5,10 @@ use std::sync::Arc;
 use steadfast::prometheus::SteadfastCollector;
 use tokio::sync::Semaphore;
 
-use crate::{access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds, sampler::Sampler};
+use crate::{
+    access::Access, feed::Feed, override_request::OverrideRequest, request_ids::RequestIds, sampler::Sampler,
+    shutdown::Shutdown,
+};
 
 /// The callback of [`Dashboard::on_override`](crate::Dashboard::on_override).
 pub(crate) type OnOverride = Arc<dyn Fn(&OverrideRequest) + Send + Sync>;
@@ -25,4 +28,6 @@ pub(crate) struct Inner {
     pub(crate) collector: SteadfastCollector,
     /// One permit for each page that may be open at the same time.
     pub(crate) streams: Arc<Semaphore>,
+    /// Ends the streams.
+    pub(crate) shutdown: Shutdown,
 }

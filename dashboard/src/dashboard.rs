@@ -23,6 +23,7 @@ use crate::{
     page::{self, BasePath},
     request_ids::RequestIds,
     sampler::Sampler,
+    shutdown::Shutdown,
     stream,
     token::Token,
 };
@@ -49,6 +50,7 @@ pub struct Dashboard {
     pub(crate) allow_remote: bool,
     embeddable: bool,
     collector: SteadfastCollector,
+    shutdown: Shutdown,
 }
 
 impl Dashboard {
@@ -145,8 +147,8 @@ impl Dashboard {
 
     /// Answers only requests sent to one of these host names, given without a port; other requests get 421.
     ///
-    /// By default, a [`router`](Self::router) accepts any host name, and [`bind`](Self::bind) accepts `localhost`, `127.0.0.1` and
-    /// `[::1]`, or any host name if [`allow_remote`](Self::allow_remote) is set.
+    /// By default, a [`router`](Self::router) accepts any host name, and [`bind`](Self::bind) accepts `localhost`, `127.0.0.1`, `[::1]` and
+    /// the address at which it listens, or any host name if [`allow_remote`](Self::allow_remote) is set.
     pub fn hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.hosts = Some(hosts.into_iter().map(Into::into).collect());
         self
@@ -177,6 +179,33 @@ impl Dashboard {
     /// ```
     pub fn collector(mut self, collector: SteadfastCollector) -> Self {
         self.collector = collector;
+        self
+    }
+
+    /// Ends the streams of open pages when `signal` completes. Without it, one open page keeps a graceful shutdown of the service from
+    /// ending, because its stream has no end. The pages reconnect as after any loss of the connection; until the service has ended,
+    /// they get 503.
+    ///
+    /// `signal` is polled by the streams, and never if no page is open. It does not end [`Server::run`](crate::Server::run), which ends
+    /// when it is dropped.
+    ///
+    /// ```no_run
+    /// use axum::Router;
+    /// use steadfast_dashboard::Dashboard;
+    /// use tokio::sync::watch;
+    ///
+    /// # async fn example(listener: tokio::net::TcpListener) -> std::io::Result<()> {
+    /// let (stop, stopped) = watch::channel(false); // `stop.send(true)` begins the shutdown
+    /// let signal = |mut stopped: watch::Receiver<bool>| async move {
+    ///     _ = stopped.wait_for(|is_stopped| *is_stopped).await;
+    /// };
+    /// let dashboard = Dashboard::new().shutdown(signal(stopped.clone()));
+    /// let app: Router = Router::new().merge(dashboard.router_at("/breakers"));
+    /// axum::serve(listener, app).with_graceful_shutdown(signal(stopped)).await
+    /// # }
+    /// ```
+    pub fn shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.shutdown = Shutdown::new(signal);
         self
     }
 
@@ -216,7 +245,7 @@ impl Dashboard {
 
     /// Returns the routes of the dashboard at `path`, which has no slash at its end; empty for the root.
     fn routes(self, path: &str) -> Router {
-        let Self { title, instance, access, on_override, base_path, hosts, embeddable, collector, .. } = self;
+        let Self { title, instance, access, on_override, base_path, hosts, embeddable, collector, shutdown, .. } = self;
         let access = Arc::new(access);
         let about = About {
             started: Feed::now(),
@@ -234,6 +263,7 @@ impl Dashboard {
             sampler,
             collector,
             streams: Semaphore::new(stream::MAX_STREAMS).into(),
+            shutdown,
         }));
         let index = get(async move |uri| page::index(&base_path, &uri));
         let routes = Router::new()
@@ -245,9 +275,11 @@ impl Dashboard {
             .route("/api/live", get(stream::live))
             .route("/api/overrides", post(overrides::override_breaker).layer(overrides::body_limit()))
             .route("/metrics", get(metrics::metrics))
+            .method_not_allowed_fallback(guard::method_not_allowed)
             .route_layer(middleware::from_fn_with_state(access, guard::check_viewer))
             .merge(page::files())
-            .route("/", index.clone());
+            .route("/", index.clone())
+            .method_not_allowed_fallback(guard::method_not_allowed);
         let routes = match path {
             "" => routes,
             // `nest` routes the index at the path without a slash only.

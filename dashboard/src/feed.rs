@@ -1,10 +1,13 @@
 //! Readings that all pages and requests share.
 //!
 //! There is no task except the [sampler](crate::sampler). The streams of open pages wait for the next reading, and the first of them whose
-//! time has come makes it for all. A reading is made on a thread for blocking work. After it, no other is made for at least nine times as long as it took, so that
-//! readings take at most a tenth of one core.
+//! time has come begins it for all. A reading is made on a thread for blocking work, which holds the [turn](Turn) until the reading is
+//! published: neither a request that is dropped nor a runtime that is not driven any more can let two readings overlap or keep others from
+//! being made. After a reading, no other is made for nine times as long as it took, at most [`MAX_PAUSE`], so that readings take a tenth of
+//! one core, unless a single one takes longer than 0.2 s.
 
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +16,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex as AsyncMutex, watch},
+    sync::watch,
     task::spawn_blocking,
     time::{Instant, sleep_until, timeout_at},
 };
@@ -29,11 +32,16 @@ const TICK: Duration = Duration::from_millis(250);
 const FULL_INTERVAL: Duration = Duration::from_secs(1);
 /// The share of the time that is not spent with readings, as a multiple of that which is.
 const PAUSE_FACTOR: u32 = 9;
+/// The maximum time between the end of a reading and the next one that is wanted. It bounds what a request waits for if a reading took long, because
+/// the process was stopped for example.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// A reading, with the messages that lead to it from the previous one.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     pub(crate) reading: Arc<Reading>,
+    /// The number of the reading from which the messages lead to this one; `None` if there was no stream to make them for.
+    pub(crate) from: Option<u64>,
     /// The changes; `None` if there are none.
     pub(crate) changes: Option<Message>,
     /// The new events of the log; `None` if there are none.
@@ -45,10 +53,11 @@ pub(crate) struct Published {
 pub(crate) struct Feed {
     pub(crate) about: About,
     pub(crate) log: Arc<Log>,
+    /// Locked until a reading is published, so that publications have the order of the readings.
     reader: Mutex<Reader>,
-    /// Held by the task that makes a reading.
-    turn: AsyncMutex<()>,
     pace: Mutex<Pace>,
+    /// Notifies those who wait for the end of a reading, published or failed.
+    ended: watch::Sender<()>,
     published: watch::Sender<Arc<Published>>,
     /// The first messages of the latest reading, while a stream sends them.
     opening: Mutex<Weak<Opening>>,
@@ -59,12 +68,24 @@ pub(crate) struct Feed {
 /// The times of readings.
 #[derive(Clone, Copy, Debug)]
 struct Pace {
+    /// True while there is a [`Turn`].
+    is_reading: bool,
+    /// True if a request waits for a full reading: the next reading is full, whoever begins it.
+    is_full_wanted: bool,
     /// The earliest time of the next reading.
     next_allowed: Instant,
     /// The time of the next reading for open pages.
     next_tick: Instant,
     /// The time at which the latest full reading began, by the clock of the runtime, which can be paused, and by that of the system.
     last_full: Option<(Instant, SystemInstant)>,
+}
+
+/// A reading that was begun. There is one at a time; the next can begin when it is dropped.
+struct Turn {
+    feed: Arc<Feed>,
+    is_full: bool,
+    begun: Instant,
+    begun_by_system: SystemInstant,
 }
 
 impl Feed {
@@ -74,8 +95,14 @@ impl Feed {
             about,
             reader: Mutex::new(Reader::new(log.clone())),
             log,
-            turn: AsyncMutex::new(()),
-            pace: Mutex::new(Pace { next_allowed: Instant::now(), next_tick: Instant::now(), last_full: None }),
+            pace: Mutex::new(Pace {
+                is_reading: false,
+                is_full_wanted: false,
+                next_allowed: Instant::now(),
+                next_tick: Instant::now(),
+                last_full: None,
+            }),
+            ended: watch::Sender::default(),
             published: watch::Sender::default(),
             opening: Mutex::default(),
             compressed_streams: AtomicUsize::new(0),
@@ -84,15 +111,26 @@ impl Feed {
 
     /// Returns a full reading that began at `earliest` or later.
     pub(crate) async fn reading_since(self: &Arc<Self>, earliest: SystemInstant) -> Arc<Reading> {
-        let is_new = |pace: Pace| pace.last_full.is_some_and(|(_, at)| at >= earliest);
-        while !is_new(self.pace()) {
-            let _turn = self.turn.lock().await;
-            if is_new(self.pace()) {
-                break;
-            }
-            sleep_until(self.pace().next_allowed).await;
-            if !self.read(true).await {
-                break;
+        let mut ended = self.ended.subscribe();
+        loop {
+            let (pace, turn) = {
+                let mut pace = lock(&self.pace);
+                if pace.last_full.is_some_and(|(_, at)| at >= earliest) {
+                    break;
+                }
+                pace.is_full_wanted = true;
+                let turn = self.begin(&mut pace);
+                (*pace, turn)
+            };
+            if let Some(turn) = turn {
+                if spawn_blocking(move || turn.read()).await.is_err() {
+                    break;
+                }
+            } else if pace.is_reading {
+                // The sender is a field of the feed, so the channel is not closed.
+                _ = ended.changed().await;
+            } else {
+                sleep_until(pace.next_allowed).await;
             }
         }
         self.published.borrow().reading.clone()
@@ -136,20 +174,39 @@ impl Feed {
             if Instant::now() >= deadline {
                 return None;
             }
-            let _turn = self.turn.lock().await;
-            let pace = self.pace();
-            if pace.next_tick == next_tick {
-                let is_full = pace.last_full.is_none_or(|(at, _)| at.elapsed() + TICK / 2 >= FULL_INTERVAL);
-                self.read(is_full).await;
-            }
+            // The reading is not waited for here, so a `ping` is sent in time however long it takes.
+            self.tick();
         }
     }
 
-    /// Makes a full reading, which includes a sample of the counts if one is due.
-    pub(crate) async fn sample(self: &Arc<Self>) {
-        let _turn = self.turn.lock().await;
-        sleep_until(self.pace().next_allowed).await;
-        self.read(true).await;
+    /// Begins a reading for open pages if it is time and none is in progress.
+    fn tick(self: &Arc<Self>) {
+        let turn = {
+            let mut pace = lock(&self.pace);
+            let now = Instant::now();
+            if now < pace.next_tick {
+                return;
+            }
+            // If the reading fails, the next attempt is not made at once.
+            pace.next_tick = now + TICK;
+            pace.is_full_wanted |= pace.last_full.is_none_or(|(at, _)| at.elapsed() + TICK / 2 >= FULL_INTERVAL);
+            self.begin(&mut pace)
+        };
+        if let Some(turn) = turn {
+            drop(spawn_blocking(move || turn.read()));
+        }
+    }
+
+    /// Begins a reading, unless one is in progress or the pause after the last one has not ended.
+    fn begin(self: &Arc<Self>, pace: &mut Pace) -> Option<Turn> {
+        let begun = Instant::now();
+        if pace.is_reading || begun < pace.next_allowed {
+            return None;
+        }
+        pace.is_reading = true;
+        pace.next_tick = begun + TICK;
+        let is_full = mem::take(&mut pace.is_full_wanted);
+        Some(Turn { feed: self.clone(), is_full, begun, begun_by_system: SystemInstant::now() })
     }
 
     /// Calls `use_reader` on a thread for blocking work; `None` if the runtime shuts down.
@@ -161,35 +218,13 @@ impl Feed {
         spawn_blocking(move || use_reader(&lock(&feed.reader))).await.ok()
     }
 
-    /// Makes and publishes a reading. Returns false if it failed.
-    async fn read(self: &Arc<Self>, is_full: bool) -> bool {
-        let (begun, begun_by_system) = (Instant::now(), SystemInstant::now());
-        // If the reading fails, the next attempt is not made at once.
-        lock(&self.pace).next_tick = begun + TICK;
-        let feed = self.clone();
-        // That thread sets the times as well, because the request that makes the reading can be dropped before the end.
-        let reading = spawn_blocking(move || {
-            // Measured by the clock of the system, since that of the runtime can be paused.
-            let measured = SystemInstant::now();
-            feed.publish(is_full);
-            let pause = measured.elapsed() * PAUSE_FACTOR;
-            let mut pace = lock(&feed.pace);
-            pace.next_allowed = Instant::now() + pause;
-            pace.next_tick = (begun + TICK).max(pace.next_allowed);
-            if is_full {
-                pace.last_full = Some((begun, begun_by_system));
-            }
-        });
-        reading.await.is_ok()
-    }
-
-    fn publish(&self, is_full: bool) {
-        let now = SystemTime::now();
+    /// Makes and publishes a reading. Returns its duration, by the clock of the system, since that of the runtime can be paused.
+    fn publish(&self, is_full: bool) -> Duration {
+        let mut reader = lock(&self.reader);
+        // Without the time for which others had the lock.
+        let (begun, now) = (SystemInstant::now(), SystemTime::now());
         let before = self.published.borrow().reading.clone();
-        let reading = {
-            let mut reader = lock(&self.reader);
-            if is_full { reader.read(now) } else { reader.check(now) }
-        };
+        let reading = if is_full { reader.read(now) } else { reader.check(now) };
         let has_streams = self.published.receiver_count() > 0;
         let changes = if has_streams { changes::between(&before, &reading).map(Message::new) } else { None };
         let log = if has_streams { self.log_between(&before, &reading) } else { None };
@@ -198,7 +233,9 @@ impl Feed {
                 message.bytes(true);
             }
         }
-        self.published.send_replace(Arc::new(Published { reading, changes, log }));
+        let from = has_streams.then_some(before.number);
+        self.published.send_replace(Arc::new(Published { reading, from, changes, log }));
+        begun.elapsed()
     }
 
     /// Returns the events of the log between two readings.
@@ -217,6 +254,34 @@ impl Feed {
     }
 }
 
+impl Turn {
+    /// Makes and publishes the reading, and sets the times of the next ones.
+    fn read(self) {
+        let pause = pause_after(self.feed.publish(self.is_full));
+        let mut pace = lock(&self.feed.pace);
+        pace.next_allowed = Instant::now() + pause;
+        pace.next_tick = (self.begun + TICK).max(pace.next_allowed);
+        if self.is_full {
+            pace.last_full = Some((self.begun, self.begun_by_system));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&self.feed.pace).is_reading = false;
+        self.feed.ended.send_replace(());
+    }
+}
+
+/// Returns the time after a reading of this duration in which no other is made.
+fn pause_after(reading: Duration) -> Duration {
+    reading.saturating_mul(PAUSE_FACTOR).min(MAX_PAUSE)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

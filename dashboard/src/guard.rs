@@ -60,15 +60,24 @@ pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Responds with 408 after [`RESPONSE_TIMEOUT`], and with 500 if the application's code (a callback, a `Debug` impl) panics.
 pub(crate) async fn limit_time_and_catch_panics(request: Request, next: Next) -> Response {
-    let response = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match time::timeout(RESPONSE_TIMEOUT, response).await {
+    // A runtime without timers makes the timeout panic.
+    let response = async { time::timeout(RESPONSE_TIMEOUT, next.run(request)).await };
+    match AssertUnwindSafe(response).catch_unwind().await {
         Ok(Ok(response)) => response,
-        Ok(Err(payload)) => {
+        Err(payload) => {
             drop_payload(payload);
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            responses::error(StatusCode::INTERNAL_SERVER_ERROR, "a panic: see the standard error of the program")
         }
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response(),
+        Ok(Err(_)) => {
+            let response = responses::error(StatusCode::REQUEST_TIMEOUT, "no answer within 10 s");
+            ([(header::CONNECTION, "close")], response).into_response()
+        }
     }
+}
+
+/// Responds with 405 to a method that a path does not have. The router adds the header `Allow`.
+pub(crate) async fn method_not_allowed() -> Response {
+    responses::error(StatusCode::METHOD_NOT_ALLOWED, "this path does not have this method")
 }
 
 /// Calls a callback and discards its panic.
@@ -94,7 +103,7 @@ pub(crate) async fn check_host(State(allowed): State<AllowedHosts>, request: Req
     let host = authority(request.headers(), request.uri()).map(without_port);
     match allowed {
         Some(allowed) if !host.is_some_and(|host| allowed.iter().any(|name| name.eq_ignore_ascii_case(host))) => {
-            (StatusCode::MISDIRECTED_REQUEST, "this host name is not allowed\n").into_response()
+            responses::error(StatusCode::MISDIRECTED_REQUEST, "this host name is not allowed")
         }
         _ => next.run(request).await,
     }

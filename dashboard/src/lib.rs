@@ -49,7 +49,7 @@
 //! [embeddable](Dashboard::embeddable). Names and keys are inserted as text only, never as markup.
 //!
 //! Unless [remote access is allowed](Dashboard::allow_remote), the dashboard's own server listens on a loopback address only, and answers
-//! only requests sent to `localhost`, `127.0.0.1` or `[::1]`. This prevents DNS rebinding, in which another site makes its own host name
+//! only requests sent to `localhost`, `127.0.0.1`, `[::1]` or the address at which it listens. This prevents DNS rebinding, in which another site makes its own host name
 //! resolve to this machine. [`Dashboard::hosts`] sets other host names.
 //!
 //! The dashboard's own server accepts at most 256 connections, and closes those that are idle, slow or do not read: see
@@ -86,6 +86,7 @@ mod request_ids;
 mod responses;
 mod sampler;
 mod server;
+mod shutdown;
 mod stream;
 mod token;
 

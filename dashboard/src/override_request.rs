@@ -108,6 +108,9 @@ impl From<Option<f64>> for Expiry {
 /// The expiry of an override whose request has none. A forgotten override ends by then.
 const DEFAULT_EXPIRY: Duration = Duration::from_mins(15);
 
+/// The maximum expiry. A longer one is a mistake: `null` stands for no expiry.
+const MAX_EXPIRY: Duration = Duration::from_hours(365 * 24);
+
 /// The maximum length of a reason in characters. A reason of this length fits on the page.
 const MAX_REASON_CHARS: usize = 200;
 
@@ -147,8 +150,11 @@ impl RequestBody {
             (Expiry::Absent, _) => Some(DEFAULT_EXPIRY),
             (Expiry::Seconds(_), OverrideAction::Reset) => return Err("a reset takes no `expires_in`"),
             (Expiry::Seconds(seconds), _) => {
-                let expires_in = Duration::try_from_secs_f64(seconds).ok().filter(|expires_in| !expires_in.is_zero());
-                Some(expires_in.ok_or("`expires_in` must be a number of seconds above zero, or null for no expiry")?)
+                let expires_in = Duration::try_from_secs_f64(seconds).ok();
+                let expires_in = expires_in.filter(|expires_in| !expires_in.is_zero() && *expires_in <= MAX_EXPIRY);
+                Some(expires_in.ok_or(
+                    "`expires_in` must be a number of seconds above zero, at most 31536000 (a year), or null for no expiry",
+                )?)
             }
         };
         Ok(OverrideRequest {
@@ -208,4 +214,26 @@ fn is_longer(text: Option<&String>, chars: usize) -> bool {
 
 fn has_control_characters(text: Option<&String>) -> bool {
     text.is_some_and(|text| text.chars().any(char::is_control))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_above_zero_and_at_most_a_year() {
+        for (seconds, is_valid) in [
+            (0.0, false),
+            (-1.0, false),
+            (0.5, true),
+            (31_536_000.0, true),
+            (31_536_001.0, false),
+            (1e15, false),
+            (1e19, false),
+        ] {
+            let body = serde_json::json!({ "breaker": "a", "action": "disable", "reason": "r", "expires_in": seconds });
+            let body: RequestBody = serde_json::from_value(body).expect("a valid body");
+            assert_eq!(body.validate().is_ok(), is_valid, "{seconds}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, OriginalUri, State},
+    extract::{ConnectInfo, DefaultBodyLimit, OriginalUri, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -30,7 +30,11 @@ pub(crate) fn body_limit() -> DefaultBodyLimit {
 }
 
 /// Applies an override: `POST /api/overrides`.
-pub(crate) async fn override_breaker(State(AppState(inner)): State<AppState>, parts: Parts, body: Bytes) -> Response {
+pub(crate) async fn override_breaker(
+    State(AppState(inner)): State<AppState>,
+    parts: Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
     if !guard::is_same_origin(&parts.headers, uri) {
         return error(StatusCode::FORBIDDEN, "cross-origin request");
@@ -41,6 +45,10 @@ pub(crate) async fn override_breaker(State(AppState(inner)): State<AppState>, pa
     if !is_json(&parts.headers) {
         return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
     }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return error(rejection.status(), &rejection.body_text()),
+    };
     let body = match serde_json::from_slice::<RequestBody>(&body) {
         Ok(body) => body,
         Err(invalid) => return error(StatusCode::BAD_REQUEST, &invalid.to_string()),

@@ -38,7 +38,7 @@ pub async fn serve(address: impl ToSocketAddrs) -> io::Result<()> {
 }
 
 impl Dashboard {
-    /// Listens at `address`; port 0 selects a free port.
+    /// Listens at `address`; port 0 selects a free port. The runtime needs timers (`enable_time` or `enable_all`).
     ///
     /// # Errors
     ///
@@ -52,7 +52,11 @@ impl Dashboard {
                 let message = format!("{address} is not a loopback address; `Dashboard::allow_remote` permits others");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
             }
-            self.hosts.get_or_insert_with(|| ["localhost", "127.0.0.1", "[::1]"].map(Into::into).into());
+            self.hosts.get_or_insert_with(|| {
+                let own = address.ip();
+                let own = if own.is_ipv6() { format!("[{own}]") } else { own.to_string() };
+                ["localhost", "127.0.0.1", "[::1]", &own].map(Into::into).into()
+            });
         }
         Ok(Server { listener, router: self.router(), address, limits: ConnectionLimits::DEFAULT })
     }

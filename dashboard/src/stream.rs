@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     task::spawn_blocking,
@@ -54,6 +54,9 @@ pub(crate) async fn live(
     if is_once {
         return event_stream(Body::from(whole(&inner.feed).await));
     }
+    if inner.shutdown.has_begun() {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "the service shuts down");
+    }
     let Ok(permit) = inner.streams.clone().try_acquire_owned() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, "too many open pages");
     };
@@ -63,7 +66,7 @@ pub(crate) async fn live(
         let part = updates.next().await;
         Some((Ok::<_, Infallible>(part), updates))
     });
-    let mut response = event_stream(Body::from_stream(parts));
+    let mut response = event_stream(Body::from_stream(parts.take_until(inner.shutdown.begun())));
     if is_compressed {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -166,11 +169,11 @@ impl Updates {
             return;
         };
         let is_compressed = self.is_compressed;
-        if published.reading.number == self.sent.number + 1 {
+        if published.from == Some(self.sent.number) {
             let messages = [&published.changes, &published.log];
             self.parts.extend(messages.into_iter().flatten().map(|message| message.bytes(is_compressed)));
         } else {
-            // Publications were missed while a part was being written.
+            // Publications were missed while a part was being written, or the messages were not made.
             let (feed, sent, latest) = (self.feed.clone(), self.sent.clone(), published.reading.clone());
             let parts = spawn_blocking(move || {
                 let changes = changes::between(&sent, &latest).map(Message::new);

@@ -42,3 +42,19 @@ fn a_sampler_starts_at_the_first_request_if_there_was_no_runtime_before() {
         });
     }
 }
+
+#[test]
+fn a_runtime_without_timers_has_no_sampler() {
+    let (feed, sampler) = (Feed::new(About::default()), Sampler::default());
+    let runtime = || tokio::runtime::Builder::new_current_thread();
+    runtime().build().expect("a runtime").block_on(async {
+        for _ in 0..2 {
+            sampler.ensure(&feed);
+            assert_eq!(tasks().await, 0);
+        }
+    });
+    runtime().enable_time().build().expect("a runtime").block_on(async {
+        sampler.ensure(&feed);
+        assert_eq!(tasks().await, 1);
+    });
+}

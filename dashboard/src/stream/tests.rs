@@ -33,7 +33,7 @@ async fn a_client_that_missed_readings_gets_all_changes_in_one_event() {
     until(&mut updates, "event: ping").await;
     for _ in 0..50 {
         succeed();
-        updates.feed.sample().await;
+        updates.feed.fresh_reading().await;
     }
     let parts = until(&mut updates, "\"successes\":50").await;
     assert_eq!(parts.len(), 1, "{parts:?}");

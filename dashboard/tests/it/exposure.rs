@@ -131,6 +131,54 @@ async fn addresses_beyond_loopback_require_allow_remote() {
 }
 
 #[test]
+fn a_dashboard_answers_at_any_loopback_address_at_which_it_listens() {
+    let served = Served::at("127.0.0.2:0", &Dashboard::new());
+    assert_eq!(client().get(served.url("/api/breakers")).send().unwrap().status(), StatusCode::OK);
+    assert!(response_for_host(&served, "127.0.0.3").starts_with("HTTP/1.1 421"));
+}
+
+#[test]
+fn errors_are_json() {
+    let served = Served::new(&with_token());
+    let post = || {
+        let post = client().post(served.url("/api/overrides")).header("Content-Type", "application/json");
+        post.header("X-Steadfast-Token", TOKEN)
+    };
+    for (request, status) in [
+        (client().post(served.url("/api/breakers")), StatusCode::METHOD_NOT_ALLOWED),
+        (client().post(served.url("/")), StatusCode::METHOD_NOT_ALLOWED),
+        (post().body("x".repeat(20_000)), StatusCode::PAYLOAD_TOO_LARGE),
+        (client().get(served.url("/api/breakers")).header("Host", "evil.example"), StatusCode::MISDIRECTED_REQUEST),
+        (client().get(served.url("/api/breakers?state=x")), StatusCode::BAD_REQUEST),
+    ] {
+        let response = request.send().unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().contains_key("allow"), status == StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()["content-type"], "application/json", "{status}");
+        let body: serde_json::Value = response.json().unwrap();
+        assert!(body["error"].is_string(), "{status}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn the_shutdown_of_a_service_ends_the_streams_of_open_pages() {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let signal = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
+        _ = stopped.wait_for(|is_stopped| *is_stopped).await;
+    };
+    let app = Dashboard::new().shutdown(signal(stopped.clone())).router();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/live", listener.local_addr().unwrap());
+    let service = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(signal(stopped)).await });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut page = client.get(&url).send().await.unwrap();
+    assert!(page.chunk().await.unwrap().is_some());
+    stop.send(true).unwrap();
+    while page.chunk().await.unwrap().is_some() {}
+    service.await.unwrap().unwrap();
+}
+
+#[test]
 fn at_most_64_pages_can_be_open() {
     let served = Served::new(&Dashboard::new());
     let open = || client().get(served.url("/api/live")).send().unwrap();

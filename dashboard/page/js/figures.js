@@ -84,10 +84,10 @@ export function groupCounts(group, listed = []) {
 /** Returns the number of circuits of a group: of its keys, and of the overflow if there is one. */
 export const circuits = (group) => Object.values(groupCounts(group)).reduce((sum, number) => sum + number, 0);
 
-/** Returns what the conditions of a group are counted over: `2 keys`, or `3 circuits (2 keys and the overflow)`. */
+/** Returns what the conditions of a group are counted over: `2 keys`, or `3 circuits` with the overflow. */
 export function circuitsText(group) {
   const [all, keys] = [circuits(group), group.keys ?? 0];
-  return all > keys ? `${counted(all, "circuit")} (${counted(keys, "key")} and the overflow)` : counted(keys, "key");
+  return all > keys ? counted(all, "circuit") : counted(keys, "key");
 }
 
 /** Returns the most severe condition with a count above zero. */

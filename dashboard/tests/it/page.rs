@@ -7,6 +7,7 @@ mod conditions;
 mod details;
 mod escaping;
 mod fake;
+mod groups;
 mod limits;
 mod pictures;
 mod proxy;

@@ -124,7 +124,8 @@ async fn a_proxy_that_holds_the_stream_back_is_polled_until_events_arrive_in_tim
     page.advance(6).await;
     page.browser.shows("payments", "disabled", "Disabled").await;
     // Streams are tried beside polling. The first event that arrives in time makes the page live again, with all that has come before.
-    page.run("Object.assign(fake.rows[1], { condition: 'closed', state: 'closed', outage: null })").await;
+    page.run("return fake.change('breaker shipping quotes', { condition: 'closed', state: 'closed', outage: null })")
+        .await;
     page.run("return fake.idle(90)").await;
     page.until(LIVE).await;
     page.browser.shows("shipping quotes", "closed", "Closed").await;
@@ -162,7 +163,7 @@ async fn each_reason_for_no_data_is_named() {
         page.until(&format!("return document.body.innerText.toLowerCase().includes({})", json!(shown))).await;
         page.until("return document.querySelector('#live').dataset.state !== 'live'").await;
         page.run("fake.routes['api/live'] = fake.live").await;
-        page.advance(90).await;
+        page.advance(60).await;
         page.run("return fake.sendAll()").await;
         // The stream has brought nothing for some time, so it has to show that it is not held back.
         page.run("return fake.idle(5)").await;

@@ -13,29 +13,29 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DEFAULT: BreakerConfig = BreakerConfig::new();
 const FAILURE_RATE: BreakerConfig = DEFAULT.window(Window::time(MINUTE)).failure_rate(0.5).min_calls(20);
 
-/// A breaker and the percentage of its calls that fail.
-type Service = (&'static CircuitBreaker, u8);
+/// A breaker, the percentage of its calls that fail, and their error.
+type Service = (&'static CircuitBreaker, u8, &'static str);
 
 macro_rules! services {
-    ($($static:ident = $name:literal, $config:expr, $percent:literal;)*) => {
+    ($($static:ident = $name:literal, $config:expr, $percent:literal $error:literal;)*) => {
         $(static $static: CircuitBreaker = CircuitBreaker::new($name, $config); steadfast::register!($static);)*
-        static SERVICES: &[Service] = &[$((&$static, $percent)),*];
+        static SERVICES: &[Service] = &[$((&$static, $percent, $error)),*];
     };
 }
 
 services! {
-    PAYMENTS = "payments", DEFAULT.failure_threshold(5).recovery_timeout(Duration::from_secs(45)), 100;
-    CATALOGUE = "catalogue", DEFAULT.failure_threshold(5), 0;
-    SEARCH = "search", FAILURE_RATE, 21;
-    MAIL = "mail", DEFAULT.failure_threshold(10), 38;
-    STOCK = "stock", DEFAULT, 0;
-    PRICES = "prices", DEFAULT.window(Window::calls(100)), 4;
-    REVIEWS = "reviews", DEFAULT, 0;
-    SHIPPING = "shipping quotes", DEFAULT.failure_threshold(3).recovery_timeout(Duration::from_secs(8)), 62;
-    FRAUD = "fraud check", DEFAULT, 0;
-    SESSIONS = "sessions", DEFAULT, 0;
-    IMAGES = "images", FAILURE_RATE.slow_call(Duration::from_secs(2)), 1;
-    LEDGER = "ledger export", DEFAULT, 0;
+    PAYMENTS = "payments", DEFAULT.failure_threshold(5).recovery_timeout(Duration::from_secs(45)), 100 "connection refused (os error 111)";
+    CATALOGUE = "catalogue", DEFAULT.failure_threshold(5), 0 "";
+    SEARCH = "search", FAILURE_RATE, 21 "index is being rebuilt";
+    MAIL = "mail", DEFAULT.failure_threshold(10), 38 "421 too many connections";
+    STOCK = "stock", DEFAULT, 0 "";
+    PRICES = "prices", DEFAULT.window(Window::calls(100)), 4 "deadline has elapsed";
+    REVIEWS = "reviews", DEFAULT, 0 "";
+    SHIPPING = "shipping quotes", DEFAULT.failure_threshold(3).recovery_timeout(Duration::from_secs(8)), 62 "503 Service Unavailable";
+    FRAUD = "fraud check", DEFAULT, 0 "";
+    SESSIONS = "sessions", DEFAULT, 0 "";
+    IMAGES = "images", FAILURE_RATE.slow_call(Duration::from_secs(2)), 1 "unexpected end of file";
+    LEDGER = "ledger export", DEFAULT, 0 "";
 }
 
 static HOSTS: KeyedBreakers = KeyedBreakers::new("suppliers", DEFAULT.failure_threshold(3).durations(true));
@@ -108,7 +108,7 @@ async fn generate_traffic() {
     loop {
         tick.tick().await;
         round += 1;
-        for (index, (breaker, failure_percent)) in (0_u64..).zip(SERVICES) {
+        for (index, (breaker, failure_percent, error)) in (0_u64..).zip(SERVICES) {
             let dice =
                 round.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(index * 1_442_695_040_888_963_407) >> 33;
             let succeeds = dice % 100 >= u64::from(*failure_percent) || start.elapsed() < Duration::from_secs(2);
@@ -118,13 +118,13 @@ async fn generate_traffic() {
                 if begun.elapsed() > Duration::from_secs(6)
                     && let Some((_, Some(permit))) = trial_call.take()
                 {
-                    permit.failure();
+                    permit.failure_with(error);
                 }
                 continue;
             }
             match permit {
                 Ok(permit) if succeeds => permit.success(),
-                Ok(permit) => permit.failure(),
+                Ok(permit) => permit.failure_with(error),
                 Err(_) => {}
             }
         }
@@ -146,7 +146,10 @@ async fn generate_traffic() {
         }
         let host = round % 140;
         let is_down = matches!(host, 17 | 63 | 101);
-        let call = || if is_down { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) };
-        _ = HOSTS.breaker(&format_args!("supplier-{host:03}.example.org")).call::<(), io::Error>(call);
+        match HOSTS.try_acquire_owned(&format_args!("supplier-{host:03}.example.org")) {
+            Ok(permit) if is_down => permit.failure_with(&"timed out"),
+            Ok(permit) => permit.success(),
+            Err(_) => {}
+        }
     }
 }

@@ -235,6 +235,7 @@ mod tests {
         ] {
             assert_eq!(Filter::parse(Some(query)).err().as_deref(), Some(message), "{query}");
         }
+        assert_eq!(Filter::parse(Some("key=")).ok().and_then(|filter| filter.key), Some(String::new()));
         assert!(Filter::parse(None).is_ok() && Filter::parse(Some("")).is_ok());
     }
 }

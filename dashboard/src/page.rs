@@ -58,8 +58,10 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/js/summary.js": SCRIPT,
     "/js/table.js": SCRIPT,
     "/js/theme.js": SCRIPT,
+    "/js/token.js": SCRIPT,
     "/js/toolbar.js": SCRIPT,
     "/js/totals.js": SCRIPT,
+    "/js/troubles.js": SCRIPT,
     "/js/view.js": SCRIPT,
     "/js/virtual.js": SCRIPT,
 };

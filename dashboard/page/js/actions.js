@@ -1,8 +1,9 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { check, isOverride, isSendable, newRequestId, overridesOf, send } from "./override.js";
+import { answerOf, check, isOpenByItself, isOverridden, isOverride, newRequestId, overrideOf, overridesOf, send } from "./override.js";
 import { Question } from "./question.js";
+import { isSendable } from "./token.js";
 
 /** The expiries that can be selected: value in seconds and label. */
 const EXPIRIES = [["60", "1 minute"], ["300", "5 minutes"], ["900", "15 minutes"], ["3600", "1 hour"], ["28800", "8 hours"], ["none", "no expiry"]];
@@ -30,20 +31,12 @@ const credentials = { token: "", operator: "" };
 /** The typed values of each item and the result of its last action, which survive the closing of the dialog. */
 const drafts = new Map();
 
-/** True if an override of the breaker, or of a key of the group, is in force. */
-const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
-/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
-const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
 /** Returns the label of the action "reset": what it does to the breaker, or to the keys of the group. */
 function resetLabel(entry) {
   const isGroup = entry.kind === "group";
   if (isOverridden(entry)) return isGroup ? "End the overrides" : "End the override";
   return isOpenByItself(entry) ? (isGroup ? "Close all now" : "Close now") : "Reset";
 }
-/** Returns an override of the log with the names of an answer of the server. */
-const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
-/** Returns a text that differs if an operator has overridden the breaker meanwhile. */
-const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
 export class Actions {
   #ctx;
@@ -68,7 +61,7 @@ export class Actions {
     this.#ctx = ctx;
     this.#entry = entry;
     this.#refresh = refresh;
-    if (!drafts.has(entry.id)) drafts.set(entry.id, { reason: "", expiry: DEFAULT_EXPIRY, result: null });
+    if (!drafts.has(entry.id)) drafts.set(entry.id, { reason: "", expiry: DEFAULT_EXPIRY, result: null, running: null });
     this.#draft = drafts.get(entry.id);
     this.#reason.value = this.#draft.reason;
     this.#expiry.value = this.#draft.expiry;
@@ -86,6 +79,7 @@ export class Actions {
       this.#note, this.#result, this.#question.node);
     this.update(entry);
     this.#listen();
+    if (this.#draft.running) this.#follow(this.#draft.running);
   }
 
   #listen() {
@@ -130,13 +124,29 @@ export class Actions {
     if (this.#isBusy || isRepeated || !this.#isComplete(action)) return;
     this.#setBusy(true);
     this.#show("", "");
-    const outcome = await this.#act(action);
+    this.#draft.running = this.#run(action);
+    await this.#draft.running;
+    this.#draft.running = null;
     this.#setBusy(false);
-    if (outcome) {
-      this.#last = { action, at: performance.now() };
-      this.#report(action, outcome);
-    }
     await this.#refresh();
+  }
+
+  async #run(action) {
+    const outcome = await this.#act(action);
+    if (!outcome) return;
+    this.#last = { action, at: performance.now() };
+    this.#report(action, outcome);
+  }
+
+  /** Waits for an action that was started before the details were closed and opened again. */
+  async #follow(running) {
+    this.#setBusy(true);
+    this.#show("", "Sending…");
+    await running;
+    this.#reason.value = this.#draft.reason;
+    this.#show(...(this.#draft.result ?? ["", ""]));
+    this.#setBusy(false);
+    if (!this.#isClosed) await this.#refresh();
   }
 
   /** Asks and sends until there is an outcome. Returns null if the operator cancels. */
@@ -144,6 +154,10 @@ export class Actions {
     let seen = this.#entry;
     let question = this.#questionFor(action);
     for (let resends = 0; ;) {
+      if (question && this.#isClosed) {
+        this.#keep("bad", "Not applied: it was changed meanwhile.");
+        return null;
+      }
       if (question && !(await this.#question.ask(question))) {
         if (!this.#isClosed) this.#show("", "Cancelled: nothing was done.");
         return null;
@@ -154,7 +168,7 @@ export class Actions {
         continue;
       }
       const body = this.#body(action);
-      Object.assign(this.#draft, { at: this.#ctx.time(), state: null });
+      Object.assign(this.#draft, { at: this.#ctx.time(), state: null, result: null });
       this.#show("", "Sending…");
       const outcome = await this.#sendOrCheck(body);
       if (outcome.kind !== "conflict") return outcome;
@@ -248,7 +262,7 @@ export class Actions {
     if (outcome.kind === "applied") {
       const { applied, expires_at: end, state } = outcome;
       const what = this.#entry.kind === "group" && applied != null ? `${counted(applied, "key")} ${ACTIONS[action].done}` : action === "reset" ? `reset, now ${stateLabel(state).toLowerCase()}` : ACTIONS[action].done;
-      this.#keep("good", `Applied at ${clock(this.#ctx.time())}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
+      this.#keep("good", `Applied at ${clock(this.#draft.at)}: ${what}${action === "reset" ? "" : end ? ` until ${clock(end)}` : ", without expiry"}.`);
       Object.assign(this.#draft, { state: this.#entry.kind === "group" ? null : state, reason: "" });
       this.#reason.value = "";
     } else if (outcome.kind === "refused") {

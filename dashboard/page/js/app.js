@@ -1,7 +1,7 @@
 // The page: passes the messages of the stream to the store, and what has changed to the parts of the page.
 
 import { connect } from "./feed.js";
-import { escaped, setText } from "./format.js";
+import { clock as at, escaped, roughly, setText, zone } from "./format.js";
 import { KeyFinder } from "./keysearch.js";
 import { circuits } from "./figures.js";
 import { BreakerList } from "./list.js";
@@ -10,12 +10,14 @@ import { Overview } from "./overview.js";
 import { ServerClock, Status } from "./status.js";
 import { Store } from "./store.js";
 import { chooseTheme } from "./theme.js";
+import { HEADER, sendToken } from "./token.js";
 import { Toolbar } from "./toolbar.js";
 import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const base = new URL(document.documentElement.dataset.base, location.href);
-const HEADER = "X-Steadfast-Token";
+/** The time after a start of the program, in seconds, for which the start is marked: earlier outages are not known. */
+const YOUNG = 600;
 
 const store = new Store();
 const clock = new ServerClock();
@@ -25,7 +27,7 @@ view.read();
 const ctx = {
   base,
   store,
-  now: () => clock.now(),
+  now: () => status.known(clock.now()),
   headers: () => (status.token ? { [HEADER]: status.token } : {}),
   canOverride: () => Boolean(store.meta?.can_override),
   open: (id) => (details ? details.open(id) : withRest(() => details.open(id))),
@@ -44,9 +46,9 @@ const ctx = {
 };
 
 const status = new Status(
-  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), main: document.body }, () => feed.retry());
+  { live: byId("live"), text: byId("live-text"), age: byId("live-age"), form: byId("token-form"), input: byId("token"), error: byId("token-error"), main: document.body }, () => feed.retry());
 const overview = new Overview(
-  { node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
+  { node: byId("overview"), head: byId("overview-head"), text: byId("overview-text"), hint: byId("overview-hint"), badges: document.querySelectorAll(".badge"), bar: byId("overview-bar"), outcomes: byId("overview-outcomes"), label: byId("overview-label"), rate: byId("overview-rate") });
 const log = new Log({ list: byId("log"), empty: byId("log-empty"), filter: byId("log-filter"), overrides: byId("log-overrides") }, ctx);
 const announcer = new Announcer(byId("announcement"));
 const list = new BreakerList({ cards: byId("cards"), table: byId("table"), header: byId("table-header"), body: byId("table-body"), again: byId("sort-again") }, view, ctx);
@@ -114,10 +116,12 @@ function onMessage(name, data) {
   list.changed(result, loaded);
 }
 
-function onStart({ title, instance, can_override: canOverride }) {
+function onStart({ title, instance, started, can_override: canOverride }) {
   setText(byId("title"), title || "Circuit breakers");
   setText(byId("host"), instance || location.host);
   setText(byId("access"), canOverride ? "Manual control with token" : "Read-only");
+  byId("host").title = instance || location.host;
+  log.started(started);
   status.show(clock.now());
 }
 
@@ -134,12 +138,19 @@ function showSections() {
 }
 
 function showOverview() {
-  const now = clock.now();
+  const now = ctx.now();
   const old = document.body.classList.contains("aged");
-  const down = overview.update(store, old ? now - status.age : now, old ? now - status.age : null);
+  const down = overview.update(store, now, old ? now : null);
   const name = store.meta?.title || "Circuit breakers";
-  const state = old ? "? " : down ? `${down} down · ` : "";
+  const state = old ? "? " : down ? `${down} · ` : "";
+  if (store.meta) showUptime(now - store.meta.started);
   document.title = escaped(`${state}${name}`);
+}
+
+function showUptime(seconds) {
+  setText(byId("uptime"), `up ${roughly(seconds)}`);
+  byId("uptime").classList.toggle("young", seconds < YOUNG);
+  byId("uptime").title = `Started ${at(store.meta.started, 0)}`;
 }
 
 /* The view */
@@ -173,8 +184,8 @@ function showElsewhere() {
 function showMatches(rows) {
   const shown = { breakers: 0, groups: 0 };
   for (const { kind } of rows) if (kind === "breaker") shown.breakers += 1; else if (kind === "group") shown.groups += 1;
-  const all = { breakers: 0, groups: 0, keys: 0, known: store.complete };
   const breakersIn = {};
+  const all = { breakers: 0, groups: 0, keys: 0, known: store.complete, inState: breakersIn };
   for (const row of store.rows.values()) {
     const { kind, keys, condition } = row;
     if (kind === "breaker") {
@@ -198,7 +209,9 @@ function openLinked() {
 }
 
 window.addEventListener("popstate", () => {
+  const { isRepeated } = view;
   view.read();
+  if (isRepeated) return history.back();
   toolbar.show();
   if (!view.item.length && details?.shown != null) details.close();
   openLinked();
@@ -212,11 +225,11 @@ let seconds = 0;
 
 function tick() {
   if (document.hidden) return;
-  const now = clock.now();
   seconds += 1;
-  status.show(now);
+  status.show(clock.now());
   showOverview();
-  list.tick(document.body.classList.contains("aged") ? now - status.age : now, seconds);
+  const now = ctx.now();
+  list.tick(now, seconds);
   if (seconds % 5 === 0) finder.refresh(groups());
   for (const section of sections) section.tick(now);
 }
@@ -241,7 +254,10 @@ for (const tab of document.querySelectorAll(".tabs button")) {
   });
 }
 
+setText(byId("zone"), `Times are in this browser's zone, ${zone()}.`);
 chooseTheme(byId("theme"));
+for (const link of document.querySelectorAll("footer a")) sendToken(link, ctx.headers);
+new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--header", `${target.offsetHeight}px`)).observe(byId("header"));
 new ResizeObserver(([{ target }]) => document.documentElement.style.setProperty("--toolbar", `${target.offsetHeight}px`)).observe(byId("toolbar"));
 
 /** Returns the messages that bring another tab to the state of this one; none before the first message. */

@@ -32,6 +32,18 @@ class Figures {
   }
 }
 
+/** Returns the figures of the last minute: the share of failures among the calls that were made, p99, calls, rejections. */
+function figureTexts(row) {
+  const { last_minute: minute } = row;
+  const perSecond = callRate(row);
+  return [
+    failureText(row) || UNKNOWN,
+    minute?.p99 == null ? UNKNOWN : measured(minute.p99),
+    perSecond == null ? UNKNOWN : rate(perSecond) || "0",
+    minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN,
+  ];
+}
+
 /** The parts that all cards have. */
 class Card {
   #pill = element("span", { class: "pill" });
@@ -84,17 +96,11 @@ export class BreakerCard extends Card {
     this.row = row;
     this.show(row.condition, stateLabel(row.condition));
     this.mark(row.gone);
-    const { last_minute: minute, in_flight: inFlight } = row;
-    const perSecond = callRate(row);
-    const rejected = minute ? rate((minute.rejections ?? 0) / Math.max(minute.seconds ?? 60, 1)) || "0" : UNKNOWN;
-    const hasInFlight = row.hung != null || inFlight != null;
-    this.#figures.label(3, hasInFlight && row.condition !== "open" ? "In flight" : "Rejected");
-    this.#figures.update([
-      failureText(row) || UNKNOWN,
-      minute?.p99 == null ? UNKNOWN : measured(minute.p99),
-      perSecond == null ? UNKNOWN : rate(perSecond) || "0",
-      hasInFlight && row.condition !== "open" ? count(inFlight ?? 0) : rejected,
-    ]);
+    const { in_flight: inFlight } = row;
+    const showsInFlight = (row.hung != null || inFlight != null) && row.condition !== "open";
+    const texts = figureTexts(row);
+    this.#figures.label(3, showsInFlight ? "In flight" : "Rejected");
+    this.#figures.update(showsInFlight ? texts.with(3, count(inFlight ?? 0)) : texts);
     this.#callers.update(row);
     this.history(this.ctx.histories.get(row.id));
     this.tick(now);
@@ -104,7 +110,8 @@ export class BreakerCard extends Card {
   tick(now) {
     const { head, why, next } = headline(this.row, now);
     const quiet = this.row.condition === "closed";
-    this.head(quiet && next ? `${head} · ${next}` : head);
+    // What is cut off if the card is narrow is the less important part.
+    this.head(quiet && next ? `${next} · ${head.toLowerCase()}` : head);
     setText(this.#why, why);
     setText(this.#next, quiet ? "" : next);
     this.#strip.move(now);
@@ -129,7 +136,7 @@ export class GroupCard extends Card {
   #bar = element("div", { class: "state-bar", "aria-hidden": "true" });
   #legend = element("p", { class: "legend" });
   #keys = element("div", { class: "keys" });
-  #figures = new Figures(["Failing", "p99", "Calls"]);
+  #figures = new Figures(["Failing", "p99", "Calls", "Rejected"]);
   #more = element("button", { type: "button", class: "link more" });
   #drawn = "";
 
@@ -155,11 +162,11 @@ export class GroupCard extends Card {
     this.show(condition, condition === "closed" ? "Closed" : `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}`);
     this.head(!keys ? "No keys yet" : `${all ? (size === "1 key" ? "The only key is" : `All ${size} are`) : `${count(counts[condition])} of ${size} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);
     this.#drawStates(present, counts);
-    const perSecond = callRate(row);
-    this.#figures.update([failureText(row) || UNKNOWN, row.last_minute?.p99 == null ? UNKNOWN : measured(row.last_minute.p99), perSecond == null ? UNKNOWN : rate(perSecond) || "0"]);
+    this.#figures.update(figureTexts(row));
     const found = this.ctx.foundKeys(row.name);
-    this.#list(found?.keys ?? listed.filter((key) => key.condition !== "closed"));
-    setText(this.#more, found ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
+    const shown = found?.matches ? found.keys : listed.filter((key) => key.condition !== "closed");
+    this.#list(this.#why.hidden ? shown : shown.slice(0, MAX_KEYS / 2));
+    setText(this.#more, found?.matches ? `${counted(found.matches, "key")} found: show` : `Search ${counted(keys, "key")}`);
     this.#more.hidden = !keys;
   }
 
@@ -176,8 +183,8 @@ export class GroupCard extends Card {
       part.style.flex = `${counts[name]} 0 3px`;
       return part;
     }));
-    this.#legend.replaceChildren(...present.map((name) =>
-      element("span", { "data-state": name }, icon(name), `${count(counts[name])} ${STATES[name].label.toLowerCase()}`)));
+    this.#legend.replaceChildren(...present.map((name, index) =>
+      element("span", { "data-state": name }, icon(name), `${index ? count(counts[name]) : counted(counts[name], "key")} ${STATES[name].label.toLowerCase()}`)));
   }
 
   /** Updates the rows in place, so that the focus is kept. */

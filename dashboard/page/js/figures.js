@@ -12,6 +12,12 @@ export function failureRate({ last_minute: minute }) {
   return made ? (minute.failures ?? 0) / made : null;
 }
 
+/** True if at least half of the calls failed that were made in the last minute, and they are enough for a percentage. */
+export function isFailing(row) {
+  const { successes = 0, failures = 0 } = row.last_minute ?? {};
+  return successes + failures >= FEW_CALLS && failureRate(row) >= 0.5;
+}
+
 /** Formats the failure rate; few calls are counted instead. Empty if there were none. */
 export function failureText(row) {
   const share = failureRate(row);
@@ -28,22 +34,23 @@ export function callRate({ last_minute: minute }) {
 }
 
 /**
- * Returns what the callers got in the last minute: `[answered, fallback, failed]` if fallbacks are known, else
- * `[succeeded, failed, rejected]` of the breaker itself (`own`); `null` if it is not known.
+ * Returns what the callers got in the last minute: `[answered, fallback, failed, cancelled]` if fallbacks are known, else
+ * `[succeeded, failed, rejected, ignored, cancelled]` of the breaker itself (`own`); `null` if it is not known. An ignored error is an error
+ * for the caller.
  */
 export function outcomes({ last_minute: minute, callers }) {
   if (!minute) return null;
   if (callers && minute.callers) {
-    const { answered = 0, fallback = 0, failed = 0 } = minute.callers;
-    return { own: false, parts: [answered, fallback, failed] };
+    const { answered = 0, fallback = 0, failed = 0, cancelled = 0 } = minute.callers;
+    return { own: false, parts: [answered, fallback, failed, cancelled] };
   }
-  const { successes = 0, ignored = 0, failures = 0, rejections = 0 } = minute;
-  return { own: true, parts: [successes + ignored, failures, rejections] };
+  const { successes = 0, failures = 0, rejections = 0, ignored = 0, cancelled = 0 } = minute;
+  return { own: true, parts: [successes, failures, rejections, ignored, cancelled] };
 }
 
-/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, seconds}`. */
+/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, rejected, ignored, cancelled, seconds}`. */
 export function overallOutcomes(rows) {
-  const sum = { answered: 0, fallback: 0, failed: 0, seconds: 0 };
+  const sum = { answered: 0, fallback: 0, failed: 0, rejected: 0, ignored: 0, cancelled: 0, seconds: 0 };
   for (const row of rows) {
     if (row.kind !== "breaker" && row.kind !== "group") continue;
     const found = outcomes(row);
@@ -51,7 +58,10 @@ export function overallOutcomes(rows) {
     const { own, parts } = found;
     sum.answered += parts[0];
     sum.fallback += own ? 0 : parts[1];
-    sum.failed += own ? parts[1] + parts[2] : parts[2];
+    sum.failed += own ? parts[1] : parts[2];
+    sum.rejected += own ? parts[2] : 0;
+    sum.ignored += own ? parts[3] : 0;
+    sum.cancelled += own ? parts[4] : parts[3];
     sum.seconds = Math.max(sum.seconds, row.last_minute.seconds ?? 60);
   }
   return sum;
@@ -62,7 +72,8 @@ export function failedShare(row) {
   const found = outcomes(row);
   const total = found?.parts.reduce((sum, part) => sum + part, 0);
   if (!total) return null;
-  return (found.own ? found.parts[1] + found.parts[2] : found.parts[2]) / total;
+  const { own, parts } = found;
+  return (own ? parts[1] + parts[2] + parts[3] : parts[2]) / total;
 }
 
 const stateField = (state) => state.replace("-", "_");
@@ -74,7 +85,7 @@ const stateField = (state) => state.replace("-", "_");
 export function groupCounts(group, listed = []) {
   const counts = Object.fromEntries(STATE_NAMES.map((name) => [name, group[stateField(name)] ?? 0]));
   for (const { state, condition } of listed) {
-    if (condition === state || !(condition in STATES) || !counts[state]) continue;
+    if (condition === state || !Object.hasOwn(STATES, condition) || !counts[state]) continue;
     counts[state] -= 1;
     counts[condition] += 1;
   }

@@ -91,11 +91,11 @@ export const count = (number) => (number < 100_000 ? whole.format(number) : comp
 export const exact = (number) => whole.format(number);
 
 /** Formats a number with its noun: `1 call`, `2 calls`. */
-export const counted = (number, noun) => `${count(number)} ${number === 1 ? noun : `${noun}s`}`;
+export const counted = (number, noun, nouns = `${noun}s`) => `${count(number)} ${number === 1 ? noun : nouns}`;
 
 /** Formats a share as a rounded percentage. Only nothing is `0 %`, and only everything is `100 %`. */
 export function percent(share) {
-  if (share > 0 && share < 0.005) return "<\u00a01\u00a0%";
+  if (share > 0 && share <= 0.005) return "<\u00a01\u00a0%";
   if (share < 1 && share >= 0.995) return ">\u00a099\u00a0%";
   // Rounding to 9 digits removes the error of binary fractions.
   return `${Math.round(Number((share * 100).toFixed(9)))}\u00a0%`;
@@ -133,6 +133,9 @@ const timeOfDay = new Intl.DateTimeFormat("en-GB", TIME);
 const dateAndTime = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", ...TIME, timeZoneName: "short" });
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "short" });
 
+/** The name of the browser's time zone at present: `GMT+1`. */
+export const zone = () => dateAndTime.formatToParts().find(({ type }) => type === "timeZoneName").value;
+
 /** Formats a time in seconds since 1970 in the browser's zone: `14:03:12` today, `27 Nov 2026, 14:03:12 GMT+1` on another day. */
 export function clock(at, now = Date.now() / 1000) {
   const date = new Date(at * 1000);
@@ -156,10 +159,13 @@ export function shortened(text, length = 40) {
   return `${characters.slice(0, length - 1 - end).join("")}…${characters.slice(-end).join("")}`;
 }
 
+/** Quotes a key that is empty, or whose spaces would not be seen. */
+const quoted = (key) => (/^$|^\s|\s$|\s\s/.test(key) ? `“${key.replaceAll(" ", "\u00a0")}”` : key);
+
 /**
  * Returns the text of an entry's key. A key may have the same text as the overflow breaker, so the row of the overflow breaker has its own
  * class.
  */
-export const keyText = (entry) => (entry.overflow ? "All other keys" : entry.key);
+export const keyText = (entry) => (entry.overflow ? "All other keys" : quoted(entry.key));
 
-export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${entry.key}`);
+export const title = (entry) => (entry.overflow ? `${entry.name}, all other keys` : entry.key == null ? entry.name : `${entry.name} · ${quoted(entry.key)}`);

@@ -18,6 +18,7 @@ function condition(entry) {
   const errors = (minute.failed ?? 0) + (minute.panicked ?? 0);
   if (errors >= callsOf(minute) * FAILING) return { state: "failing", label: "Callers get errors" };
   if (errors) return { state: "full", label: "A few callers get errors" };
+  if (!minute.answered && !minute.fallback) return { state: "idle", label: "All calls cancelled" };
   return minute.fallback ? { state: "full", label: "Fallback in use" } : { state: "free", label: "Answered" };
 }
 

@@ -1,6 +1,6 @@
 // The lines of a card: how long a breaker has been down, why it began, and what happens next.
 
-import { clock, count, counted, duration, measured, percent } from "./format.js";
+import { clock, count, counted, duration, measured, percent, roughly } from "./format.js";
 import { value } from "./store.js";
 
 const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -14,7 +14,9 @@ export function headline(row, now) {
   const { outage, since, until } = row;
   const began = outage?.since ?? since;
   const error = outage?.error ?? row.last_failure;
-  const why = [cause(outage?.reason ?? row.reason), error].filter(Boolean).join(": ");
+  const reason = cause(outage?.reason ?? row.reason);
+  // Permits report a failure without an error.
+  const why = [reason, error ?? (/failure/.test(reason) ? "the text of the error is not known" : "")].filter(Boolean).join(": ");
   const trials = outage?.failed_recoveries ? `${counted(outage.failed_recoveries, "failed trial")}` : "";
   const left = until && until > now ? until - now : 0;
   switch (row.condition) {
@@ -22,23 +24,23 @@ export function headline(row, now) {
       return { head: `Down${lasting(began, now)}`, why, next: joined(trials, left ? `next trial call in ${duration(left)}` : "the next call is a trial call") };
     case "half-open": {
       const { half_open_successes: needed = 1 } = row.config ?? {};
-      return { head: `Down${lasting(began, now)}, testing`, why, next: joined(trials, `${value(row, "trial_successes")} of ${counted(needed, "trial call")} succeeded`) };
+      return { head: `Down${lasting(began, now)}`, why, next: joined(`testing: ${value(row, "trial_successes")} of ${counted(needed, "trial")} succeeded`, trials) };
     }
     case "forced-open":
       return { head: `Forced open${lasting(since, now)}`, why: byOperator(row), next: left ? `ends in ${duration(left)}, at ${clock(until, now)}` : "no expiry" };
     case "disabled":
       return { head: `Disabled${lasting(since, now)}`, why: byOperator(row), next: joined("admits every call", left ? `ends in ${duration(left)}` : "no expiry") };
     case "hung":
-      return { head: `Calls hang${row.oldest_in_flight ? `: the oldest for ${measured(row.oldest_in_flight)}` : ""}`,
-        why: `${counted(row.hung ?? 0, "call")} did not return in time, since the start`, next: joined(`${count(row.in_flight ?? 0)} in flight`, threshold(row)) };
+      return { head: `Calls hang${row.oldest_in_flight ? ` for ${measured(row.oldest_in_flight)}` : ""}`,
+        why: row.hung ? `${counted(row.hung, "call")} hung since the program started` : "Calls in flight do not return", next: joined(`${count(row.in_flight ?? 0)} in flight`, threshold(row)) };
     case "ramping":
       return { head: `Recovering: ${percent(value(row, "admitted_share"))} admitted`, why: `The circuit has closed${since ? ` at ${clock(since, now)}` : ""}, and admits more calls step by step`, next: "the other calls are rejected" };
     case "observing":
       return row.state === "closed" || row.state == null
-        ? { head: "Observe only: would admit calls", why: "This breaker never rejects a call", next: threshold(row) }
-        : { head: `Observe only: would be open${lasting(began, now)}`, why, next: `${counted(value(row, "observed_rejections"), "call")} would have been rejected, none was` };
+        ? { head: "Would admit calls", why: "This breaker never rejects a call", next: threshold(row) }
+        : { head: `Would be open${lasting(began, now)}`, why, next: `observe only: ${counted(value(row, "observed_rejections"), "call")} would be rejected` };
     default:
-      return { head: since ? `Closed${lasting(since, now)}` : "Has never opened", why: "", next: threshold(row) };
+      return { head: since ? `Closed for ${roughly(now - since)}` : "Never opened", why: "", next: threshold(row) };
   }
 }
 

@@ -48,7 +48,8 @@ export class KeyFinder {
   async #find(text, groups) {
     const answers = await Promise.all(groups.map(async (group) => [group.id, await this.#keysOf(group, text)]));
     if (text !== this.#searched) return;
-    this.#onFound(new Map(answers.filter(([, answer]) => answer)));
+    // A group whose keys do not match may match by its name, and shows its worst keys.
+    this.#onFound(new Map(answers.filter(([, answer]) => answer?.matches)));
   }
 
   async #keysOf({ kind, name }, text) {

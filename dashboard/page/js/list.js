@@ -8,7 +8,7 @@ import { Histories } from "./strip.js";
 import { TableHeader, TableRow } from "./table.js";
 import { VirtualList } from "./virtual.js";
 
-/** The time, in milliseconds, after which a pointer that rests in the list does not keep the order any more. */
+/** The time, in milliseconds, after which a pointer or a focus that rests in the list does not keep the order any more. */
 const RESTING = 60_000;
 /** The least width of a card, and the distance of cards, in pixels. */
 const CARD_WIDTH = 320;
@@ -34,6 +34,9 @@ export class BreakerList {
   #complete = false;
   #orderChanged = false;
   #pointerAt = -Infinity;
+  /** The element that had the focus, and when it was first seen to have it, or a key was pressed in the list. */
+  #focused = null;
+  #focusAt = -Infinity;
   #arrangeAt = -Infinity;
   #dirty = new Set();
   #frame = 0;
@@ -61,6 +64,7 @@ export class BreakerList {
     this.#header = new TableHeader(parts.header, ctx.onSort);
     for (const list of [parts.cards, parts.body]) {
       list.addEventListener("pointermove", ({ pointerType }) => (this.#pointerAt = pointerType === "mouse" ? performance.now() : -Infinity), { passive: true });
+      list.addEventListener("keydown", () => (this.#focusAt = performance.now()));
       list.addEventListener("pointerleave", () => (this.#pointerAt = -Infinity), { passive: true });
     }
     parts.again.addEventListener("click", () => {
@@ -107,6 +111,7 @@ export class BreakerList {
   /** The server was restarted: its rows are shown as they come. */
   restart() {
     this.#complete = false;
+    this.#focusAt = this.#pointerAt = -Infinity;
   }
 
   /** Shows the rows in their present order, unless the order stands still: then only the button counts what would move. */
@@ -154,7 +159,12 @@ export class BreakerList {
     const { activeElement } = document;
     const { cards, body } = this.#parts;
     const focused = [cards, body].some((list) => list !== activeElement && list.contains(activeElement));
-    return focused || this.detailsOpen() || performance.now() - this.#pointerAt < RESTING;
+    if (activeElement !== this.#focused) {
+      this.#focused = activeElement;
+      this.#focusAt = performance.now();
+    }
+    const isResting = (at) => performance.now() - at >= RESTING;
+    return (focused && !isResting(this.#focusAt)) || this.detailsOpen() || !isResting(this.#pointerAt);
   }
 
   /** Takes the rows of the store if some were added or removed. A table lists keys as well. */

@@ -7,6 +7,9 @@ const MAX_LINES = 40;
 /** The least time between two announcements, in milliseconds. */
 const ANNOUNCEMENT_PERIOD = 10_000;
 
+/** The number of the line of the start. The server numbers events from 1. */
+const START = -1;
+
 const ACTIONS = { force_open: "forced open", disable: "disabled", reset: "reset" };
 
 export class Log {
@@ -17,8 +20,10 @@ export class Log {
   #lines = new Map();
   #frame = 0;
   #complete = false;
+  /** The number of the newest event. */
+  #newest = 0;
 
-  /** @param {{list, empty, filter, overrides}} parts elements of the page @param {{base: URL, now(), headers(), open(id)}} ctx */
+  /** @param {{list, empty, filter, overrides}} parts elements of the page @param {{base: URL, store, now(), headers(), open(id)}} ctx */
   constructor(parts, ctx) {
     this.#parts = parts;
     this.#ctx = ctx;
@@ -32,19 +37,39 @@ export class Log {
 
   /** Adds the events of a message. */
   add(events) {
+    const numbers = events.map(({ n }) => n).filter((n) => n > 0);
+    // After a lost connection the stream begins with the newest events: those before them are missing.
+    if (numbers.length && Math.min(...numbers) > this.#newest + 1) this.#complete = false;
+    this.#newest = Math.max(this.#newest, ...numbers);
+    this.#take(events);
+    if (!this.#complete && this.#isFiltering) this.#filter();
+  }
+
+  get #isFiltering() {
+    const { filter, overrides } = this.#parts;
+    return overrides.checked || filter.value.trim() !== "";
+  }
+
+  #take(events) {
     for (const event of events) this.#events.set(event.n, event);
     while (this.#events.size > MAX_EVENTS) this.#events.delete(this.#events.keys().next().value);
     this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Notes the start of the program, which is the oldest line. */
+  started(at) {
+    this.add([{ n: START, at, kind: "start", name: "Program" }]);
   }
 
   /** Forgets all events: the server was restarted and numbers them again. */
   clear() {
     this.#events.clear();
     this.#complete = false;
-    this.add([]);
+    this.#newest = 0;
+    this.#take([]);
   }
 
-  /** Reads all events that the server has kept before the first filter is applied. */
+  /** Reads all events that the server has kept before a filter is applied for the first time, and again if some were missed. */
   async #filter() {
     this.#draw();
     if (this.#complete) return;
@@ -57,9 +82,10 @@ export class Log {
       const { events } = await response.json();
       const newest = [...this.#events.values()];
       this.#events.clear();
-      this.add([...events, ...newest].sort((one, other) => one.n - other.n));
+      this.#take([...events, ...newest].sort((one, other) => one.n - other.n));
     } catch {
       this.#complete = false;
+      this.#draw();
     }
   }
 
@@ -67,7 +93,7 @@ export class Log {
     this.#frame = 0;
     const { list, empty, filter, overrides } = this.#parts;
     const text = filter.value.trim().toLowerCase();
-    const shown = [...this.#events.values()].reverse()
+    const shown = [...this.#events.values()].sort((one, other) => other.n - one.n)
       .filter((event) => (!overrides.checked || event.kind === "override") && (!text || title(event).toLowerCase().includes(text)))
       .slice(0, MAX_LINES);
     const numbers = new Set(shown.map(({ n }) => n));
@@ -84,19 +110,25 @@ export class Log {
       else list.insertBefore(line, cursor);
     }
     empty.hidden = shown.length > 0;
-    setText(empty, this.#events.size ? "No line matches." : "None yet.");
+    const incomplete = this.#isFiltering && !this.#complete;
+    setText(empty, incomplete ? "The log could not be read." : this.#events.size ? "No line matches." : "None yet.");
   }
 
   #line(event) {
     const { id, at, kind, to, reason, operator, action, expires_at: expires } = event;
+    if (kind === "start") return element("li", {}, element("i"), element("span", {}, "Program started"), timeElement(at, this.#ctx.now()));
     const name = element("button", { type: "button", class: "log-name", title: escaped(title(event)) }, event.key == null ? event.name : shortened(event.key, 25));
     name.addEventListener("click", () => this.#ctx.open(id));
     const byOperator = kind === "override";
-    const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : stateLabel(to).toLowerCase();
+    const observes = this.#ctx.store.rows.get(id)?.observe_only && (to === "open" || to === "half-open");
+    const state = `${observes ? "would be " : ""}${stateLabel(to).toLowerCase()}`;
+    const what = byOperator ? `${ACTIONS[action] ?? action} by ${operator || "an operator"}` : state;
+    // The reason of an opening belongs to no later state.
+    const cause = to !== "open" && /^open /.test(reason ?? "") ? "" : (reason ?? "").replace(/^open /, "");
     const group = event.key == null ? "" : `${event.name}: `;
-    const detail = [(reason ?? "").replace(/^open /, ""), byOperator && expires ? `until ${clock(expires)}` : ""].filter(Boolean).join(" · ");
+    const detail = [cause, byOperator && expires ? `until ${clock(expires)}` : ""].filter(Boolean).join(" · ");
     return element("li", { "data-state": to ?? "closed", "class": kind }, icon(to), name, timeElement(at, this.#ctx.now()),
-      element("p", {}, group, element("em", {}, what), ...(detail ? [` ${detail}`] : [])));
+      element("p", {}, group, element("em", {}, what), ...(detail ? [`${/^(after|because) /.test(detail) ? "" : ":"} ${detail}`] : [])));
   }
 }
 

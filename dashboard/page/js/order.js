@@ -17,7 +17,7 @@ export const SORTS = {
   failures: { label: "failure rate", number: (row) => failureRate(row) ?? -1 },
   calls: { label: "calls", number: (row) => callRate(row) ?? -1 },
   p99: { label: "p99", number: (row) => row.last_minute?.p99 ?? -1 },
-  callers: { label: "callers without answer", number: (row) => failedShare(row) ?? -1 },
+  callers: { label: "without answer", number: (row) => failedShare(row) ?? -1 },
   rejections: { label: "rejections", number: (row) => row.last_minute?.rejections ?? 0 },
   changed: { label: "last change", number: (row) => row.since ?? 0 },
 };

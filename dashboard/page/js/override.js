@@ -1,5 +1,7 @@
 // One request for manual control: sent once, with a time limit, and checked again if its answer is lost.
 
+import { HEADER } from "./token.js";
+
 /** The time limit of a request, in milliseconds. */
 const TIME_LIMIT = 10_000;
 /** The pauses before a lost answer is asked for again, in milliseconds. The server acts once for all requests with the same id. */
@@ -7,14 +9,19 @@ const CHECKS = [1_000, 2_000, 4_000, 8_000];
 
 /** True if an operator or the program has overridden the state. */
 export const isOverride = (state) => state === "forced-open" || state === "disabled";
+/** True if an override of the breaker, or of a key of the group, is in force. */
+export const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
+/** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
+export const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
+/** Returns an override of the log with the names of an answer of the server. */
+export const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
+/** Returns a text that differs if an operator has overridden the breaker meanwhile. */
+export const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
 
 /** Returns an id that no other request has. `crypto.randomUUID` exists only in secure contexts. */
 export function newRequestId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
-
-/** True if a header can carry the token. */
-export const isSendable = (token) => /^[\x21-\x7e]+$/.test(token);
 
 /**
  * Sends a request. Returns its outcome as `{ kind, ... }`:
@@ -27,7 +34,7 @@ export async function send(url, token, body) {
   try {
     response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": "application/json", "X-Steadfast-Token": token },
+      headers: { "Content-Type": "application/json", [HEADER]: token },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIME_LIMIT),
     });

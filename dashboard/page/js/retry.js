@@ -49,9 +49,10 @@ function minuteOutcomes({ last_minute: { calls = 0, retried = 0, failed = 0, can
 function condition({ calls = 0, last_minute: minute }) {
   if (!calls) return { state: "idle", label: "Not called yet" };
   if (!minute?.calls) return { state: "idle", label: minute ? "No calls in the last minute" : "Not measured yet" };
-  const { calls: all, failed = 0, retried = 0 } = minute;
+  const { calls: all, failed = 0, retried = 0, cancelled = 0 } = minute;
   if (failed >= all * FAILING) return { state: "failing", label: "Failing" };
   if (failed) return { state: "full", label: "Some calls fail" };
+  if (cancelled === all) return { state: "idle", label: "All calls cancelled" };
   return retried ? { state: "full", label: "Retrying" } : { state: "free", label: "No retries" };
 }
 

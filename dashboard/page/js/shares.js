@@ -1,10 +1,10 @@
 // Shares of a whole: percentages that add up to 100, and a bar with a legend.
 
-import { count, element, setText } from "./format.js";
+import { count, element, percent, setText } from "./format.js";
 
 /**
- * Returns the percentages of `numbers` in their sum. Whole percentages add up to 100 (largest remainder). A part that is not zero is never
- * `0 %`, and a part that is not everything is never `100 %`.
+ * Returns the percentages of `numbers` in their sum. Whole percentages add up to 100 (largest remainder); parts of half a percent or less are
+ * `< 1 %`, as in `percent`. A part that is not zero is never `0 %`, and a part that is not everything is never `100 %`.
  */
 export function shares(numbers) {
   const sum = numbers.reduce((total, number) => total + number, 0);
@@ -14,16 +14,15 @@ export function shares(numbers) {
   const rounded = exactly.map(Math.floor);
   const byRemainder = exactly.map((value, index) => [value - rounded[index], index]).sort((one, other) => other[0] - one[0] || one[1] - other[1]);
   const missing = 100 - rounded.reduce((total, value) => total + value, 0);
-  for (const [, index] of byRemainder.slice(0, missing)) rounded[index] += 1;
+  for (const [, index] of byRemainder.filter(([, index]) => exactly[index] > 0.5).slice(0, missing)) rounded[index] += 1;
   return numbers.map((number, index) => {
-    if (number && !rounded[index]) return "<\u00a01\u00a0%";
-    if (number < sum && (rounded[index] === 100 || exactly[index] > 99)) return ">\u00a099\u00a0%";
-    return `${rounded[index]}\u00a0%`;
+    if (number && number < sum && (exactly[index] <= 0.5 || exactly[index] >= 99.5)) return percent(number / sum);
+    return `${Math.min(rounded[index], number < sum ? 99 : 100)}\u00a0%`;
   });
 }
 
 /** Returns the share of `part` in `whole` as a percentage; an en dash if there is no whole. */
-export const shareOf = (part, whole) => (whole ? shares([part, whole - part])[0] : "–");
+export const shareOf = (part, whole) => (whole ? percent(part / whole) : "–");
 
 /** A bar whose parts are labelled below it. A part is `{ style, label, number, always }`; zeros are left out of the legend unless `always`. */
 export class ShareBar {

@@ -1,9 +1,12 @@
 // The state of the connection and the age of the data, and the form for a token.
 
 import { clock, duration, setText } from "./format.js";
+import { isSendable } from "./token.js";
 
 /** The age of the last message, in seconds, from which data is stale: the server sends one at least every 5 seconds. */
 const STALE = 12;
+/** The age from which it is shown, and from which durations stand still. */
+const LATE = 7;
 /** The number of messages of which the one that has travelled fastest sets the clock. */
 const CLOCK_SAMPLES = 12;
 
@@ -37,13 +40,20 @@ export class Status {
   /** When the last message arrived, by the browser's monotonic clock in seconds; `null` before the first. */
   #last = null;
   token = "";
+  /** The token that the server has not accepted. */
+  #denied = "";
 
-  /** @param {{live, text, age, form, input, main}} parts elements of the page @param {() => void} onToken */
+  /** @param {{live, text, age, form, input, error, main}} parts elements of the page @param {() => void} onToken */
   constructor(parts, onToken) {
     this.#parts = parts;
     parts.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.token = parts.input.value.trim();
+      const token = parts.input.value.trim();
+      const canSend = isSendable(token);
+      setText(parts.error, canSend ? "" : "Not sent: the token contains characters that a token cannot have.");
+      if (!canSend) return;
+      this.token = token;
+      this.#denied = "";
       parts.input.value = "";
       onToken();
     });
@@ -57,11 +67,19 @@ export class Status {
   set(status, reason = "") {
     this.#status = status;
     this.#reason = reason;
+    if (status !== "denied" || !this.token || this.#denied === this.token) return;
+    this.#denied = this.token;
+    setText(this.#parts.error, "The server does not accept this token.");
   }
 
   /** The age of the data in seconds; `null` before the first message. */
   get age() {
     return this.#last == null ? null : performance.now() / 1000 - this.#last;
+  }
+
+  /** The time up to which the page knows the state of the program: `now`, unless messages are missing. */
+  known(now) {
+    return this.age > LATE ? now - this.age : now;
   }
 
   get stale() {
@@ -74,7 +92,7 @@ export class Status {
     const state = this.#status === "live" && this.stale ? "stale" : this.#status;
     live.dataset.state = state;
     const old = this.age != null && state !== "live" && (state !== "polling" || this.stale);
-    const lastData = old ? `. Last data ${clock(now - this.age, now)}, ${duration(this.age)} ago` : "";
+    const lastData = old || this.age > LATE ? `. Last data ${clock(now - this.age, now)}, ${duration(this.age)} ago` : "";
     const polling = this.#reason ? `${this.#reason}: polling every 5 s` : "Polling every 5 s";
     setText(text, state === "polling" ? polling : TEXTS[state] ?? state);
     // The age changes every second, so it is not part of what screen readers announce.

@@ -24,6 +24,8 @@ export class Store {
   meta = null;
   /** True once every row of the last `start` has arrived. */
   complete = false;
+  /** How often the program was restarted while the page was open. */
+  restarts = 0;
   #byNumber = new Map();
   /** The ids that were present before the last `start` and have not been sent since. */
   #unseen = new Set();
@@ -56,7 +58,10 @@ export class Store {
   /** Rows stay visible until the new stream has sent them all, unless the server has been restarted. */
   #start(data, result) {
     const restarted = this.meta && this.meta.started !== data.started;
-    if (restarted) for (const row of [...this.rows.values()]) this.#remove(row, result);
+    if (restarted) {
+      this.restarts += 1;
+      for (const row of [...this.rows.values()]) this.#remove(row, result);
+    }
     this.meta = data;
     this.complete = false;
     this.#byNumber.clear();

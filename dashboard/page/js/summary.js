@@ -1,6 +1,6 @@
 // The account of a breaker for an operator: what is down, since when and why, what callers get, and what happens next.
 
-import { clock, count, counted, duration, measured } from "./format.js";
+import { clock, count, counted, duration, measured, percent } from "./format.js";
 import { isOverride } from "./override.js";
 import { shareOf, shares } from "./shares.js";
 import { lastMinute } from "./totals.js";
@@ -40,7 +40,7 @@ function headline(entry) {
     case "disabled":
       return "Disabled by an operator: every call is admitted, failures do not open the circuit.";
     case "ramping":
-      return `Recovering: ${Math.round((entry.admitted_share ?? 1) * 100)} % of calls are admitted, the others are rejected.`;
+      return `Recovering: ${percent(entry.admitted_share ?? 1)} of calls are admitted, the others are rejected.`;
     case "hung":
       return `Calls do not return: the oldest has been in flight for ${measured(entry.oldest_in_flight ?? 0)}.`;
     case "observing":

@@ -12,6 +12,8 @@ export class Toolbar {
   #view;
   #onChange;
   #filters = new Map();
+  /** The number of breakers and keys in each condition; `null` before it is known. */
+  #counts = null;
 
   /**
    * @param {{filters, search, sort, views, matches, empty, clear}} parts elements of the page
@@ -58,6 +60,7 @@ export class Toolbar {
 
   /** Shows the number of breakers in each condition; `counts` is null before it is known. */
   counts(counts) {
+    this.#counts = counts;
     for (const [state, { button, number }] of this.#filters) {
       const known = counts?.[state] ?? 0;
       setText(number, counts ? count(known) : "–");
@@ -69,7 +72,7 @@ export class Toolbar {
   /**
    * Shows how many rows are listed.
    * @param {{breakers: number, groups: number}} shown
-   * @param {{breakers: number, groups: number, keys: number, known: boolean}} all
+   * @param {{breakers: number, groups: number, keys: number, known: boolean, inState: Object<string, number>}} all `inState`: breakers without keys
    * @param {number | null} keys the number of keys in the chosen conditions
    */
   matches(shown, all, keys) {
@@ -80,6 +83,10 @@ export class Toolbar {
     if (all.groups && filtered) texts.push(`${of(shown.groups, all.groups, "group")}${keys == null ? "" : `: ${count(keys)} of ${counted(all.keys, "key")}`}`);
     else if (all.groups) texts.push(`${counted(all.keys, "key")} in ${counted(all.groups, "group")}`);
     setText(matches, all.known ? texts.join(" · ") : "");
+    for (const [state, { button }] of this.#filters) {
+      const breakers = all.inState[state] ?? 0;
+      button.title = this.#counts ? `${counted(breakers, "breaker")}, ${counted(Math.max(0, (this.#counts[state] ?? 0) - breakers), "key")}` : "";
+    }
     empty.hidden = !all.known || !filtered || shown.breakers + shown.groups > 0;
   }
 

@@ -42,41 +42,64 @@ export class View {
   /** The ids that the parameters of details may stand for, the likeliest first; empty if no details are open. */
   item = [];
   #parameters = [];
+  /** True if the entry of the browser's history was made for details that have been closed. */
+  #closed = false;
+  #address = "";
+
+  /** True if the browser has come back from closed details to the entry before them, which shows the same: back has had no effect. */
+  get isRepeated() {
+    return this.#closed && !history.state?.closed && address() === this.#address;
+  }
 
   /** Reads the fragment of the address. */
   read() {
     const hash = new URLSearchParams(location.hash.slice(1));
     this.item = ids(hash);
+    this.#closed = Boolean(history.state?.closed);
+    this.#address = address();
     // A link with filters shows cards unless it says otherwise; without any, the last choice of this browser applies.
     if (hash.has("view") || (hash.size && !this.item.length)) this.table = hash.get("view") === "table";
-    this.by = hash.get("sort") in SORTS ? hash.get("sort") : "severity";
+    this.by = Object.hasOwn(SORTS, hash.get("sort")) ? hash.get("sort") : "severity";
     this.reversed = hash.has("reversed");
-    this.states = new Set((hash.get("state") ?? "").split(",").filter((state) => state in STATES));
-    this.search = (hash.get("search") ?? "").toLowerCase();
-    this.#parameters = [...hash].filter(([name]) => name in ITEMS || name === "key" || name === "overflow");
+    // While details are open, the filters are part of the entry in the browser's history instead: who follows a link to details sees all rows.
+    const filters = this.item.length && history.state ? history.state : { states: hash.get("state"), search: hash.get("search") };
+    this.states = new Set((filters.states ?? "").split(",").filter((state) => Object.hasOwn(STATES, state)));
+    this.search = (filters.search ?? "").toLowerCase();
+    this.#parameters = [...hash].filter(([name]) => Object.hasOwn(ITEMS, name) || name === "key" || name === "overflow");
   }
 
   /** Writes the fragment of the address. Details get an entry in the browser's history, so that its back button closes them. */
-  write({ open = false } = {}) {
+  write({ open = false, isNew = open, closed = false } = {}) {
     const hash = new URLSearchParams();
     if (this.table) hash.set("view", "table");
     if (this.by !== "severity") hash.set("sort", this.by);
     if (this.reversed) hash.set("reversed", "1");
-    if (this.states.size) hash.set("state", [...this.states].join(","));
-    if (this.search) hash.set("search", this.search);
+    const filters = { states: [...this.states].join(","), search: this.search };
+    if (!this.item.length && filters.states) hash.set("state", filters.states);
+    if (!this.item.length && filters.search) hash.set("search", filters.search);
     for (const [name, value] of this.#parameters) hash.set(name, value);
     const text = hash.toString();
-    if (text === location.hash.slice(1)) return;
-    history[open ? "pushState" : "replaceState"](null, "", text ? `#${text}` : location.pathname + location.search);
+    const isSame = text === address();
+    if (isSame && !this.item.length) return;
+    // An entry whose details were closed is used again.
+    const pushes = isNew && !isSame && !this.#closed;
+    const pushed = open && (pushes || this.#closed || Boolean(history.state?.pushed));
+    history[pushes ? "pushState" : "replaceState"]({ ...filters, pushed, closed }, "", text ? `#${text}` : location.pathname + location.search);
+    this.#closed = closed;
+    this.#address = text;
   }
 
   /** Notes which details are open; `row` is known if the stream has sent it. */
   show(id, row) {
+    const isLinked = this.item.includes(id);
     this.item = id ? [id] : [];
     this.#parameters = id ? parametersOf(id, row) : [];
-    this.write({ open: Boolean(id) });
+    this.write({ open: Boolean(id), isNew: Boolean(id) && !isLinked, closed: !id && Boolean(history.state?.pushed) });
   }
 }
+
+/** Returns the fragment of the address as it is written here: a link may be encoded in another way. */
+const address = () => new URLSearchParams(location.hash.slice(1)).toString();
 
 /** Returns the ids that parameters may stand for. */
 function ids(hash) {
@@ -94,7 +117,7 @@ function parametersOf(id, row) {
   const space = id.indexOf(" ");
   const [kind, rest] = [id.slice(0, space), id.slice(space + 1)];
   if (kind === "overflow") return [["breaker", rest], ["overflow", "1"]];
-  if (kind !== "key") return kind in PARAMETERS ? [[PARAMETERS[kind], rest]] : [];
+  if (kind !== "key") return Object.hasOwn(PARAMETERS, kind) ? [[PARAMETERS[kind], rest]] : [];
   if (row) return [["breaker", row.name], ["key", row.key]];
   // `key LENGTH NAME KEY`, where the length is that of the name in bytes.
   const [length] = rest.split(" ", 1);

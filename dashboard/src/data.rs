@@ -130,9 +130,11 @@ pub(crate) async fn history(State(AppState(inner)): State<AppState>, RawQuery(qu
 
 /// Returns events of the log: `GET /api/events`.
 pub(crate) async fn events(State(AppState(inner)): State<AppState>, RawQuery(query): RawQuery) -> Response {
-    let parameters = Query::parse(query.as_deref(), &["after", "limit"])
-        .and_then(|query| Ok((query.number("after")?.unwrap_or(0), query.limit(DEFAULT_EVENTS, MAX_EVENTS)?)));
-    let (after, limit) = match parameters {
+    let parameters = Query::parse(query.as_deref(), &["after", "kind", "limit"]).and_then(|query| {
+        let kind = query.event_kind()?;
+        Ok((query.number("after")?.unwrap_or(0), kind, query.limit(DEFAULT_EVENTS, 2 * MAX_EVENTS)?))
+    });
+    let (after, kind, limit) = match parameters {
         Ok(parameters) => parameters,
         Err(message) => return bad_request(&message),
     };
@@ -140,7 +142,7 @@ pub(crate) async fn events(State(AppState(inner)): State<AppState>, RawQuery(que
     // State changes are found by readings.
     feed.fresh_reading().await;
     let mut out = Vec::new();
-    write_json(&mut out, &feed.log.after(after, limit));
+    write_json(&mut out, &feed.log.after(after, kind, limit));
     json(out)
 }
 

@@ -204,7 +204,7 @@ impl Feed {
     /// Returns the events of the log between two readings.
     pub(crate) fn log_between(&self, old: &Reading, new: &Reading) -> Option<Message> {
         let count = usize::try_from(new.events.saturating_sub(old.events)).unwrap_or(usize::MAX);
-        (count > 0).then(|| Message::new(changes::log(&self.log.after(old.events, count))))
+        (count > 0).then(|| Message::new(changes::log(&self.log.after(old.events, None, count))))
     }
 
     /// Returns the present time, in seconds since 1970.

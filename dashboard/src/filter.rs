@@ -1,6 +1,9 @@
 //! Queries of URLs, and the filter of `/api/breakers`.
 
-use crate::entry::{Entry, Section, condition::Condition};
+use crate::{
+    entry::{Entry, Section, condition::Condition},
+    log::EventKind,
+};
 
 /// The parameters of a URL, decoded.
 #[derive(Debug)]
@@ -92,6 +95,16 @@ impl Query {
     pub(crate) fn states(&self) -> Result<Vec<Condition>, String> {
         let find = |name: &str| Condition::ALL.into_iter().find(|condition| condition.name() == name);
         self.names("state", find, &Condition::ALL.map(Condition::name))
+    }
+
+    /// Returns the kind of events of the parameter `kind`; `None` if it is not given.
+    pub(crate) fn event_kind(&self) -> Result<Option<EventKind>, String> {
+        match self.one("kind")? {
+            None => Ok(None),
+            Some("state") => Ok(Some(EventKind::State)),
+            Some("override") => Ok(Some(EventKind::Override)),
+            Some(other) => Err(format!("unknown kind `{other}`: the valid ones are `state`, `override`")),
+        }
     }
 
     fn names<T>(&self, name: &str, find: impl Fn(&str) -> Option<T>, valid: &[&str]) -> Result<Vec<T>, String> {

@@ -97,9 +97,10 @@ impl Ticks {
     fn next_due(&self, now: f64) -> f64 {
         let (step, due) = (STEP.as_secs_f64(), self.due + STEP.as_secs_f64());
         match due - now {
+            _ if self.times.is_empty() => now + step,
             left if left >= step / 2.0 && left <= step * 1.5 => due,
             left if left < step / 2.0 && left > -step / 2.0 => due + step,
-            // The first sample, and one after a gap.
+            // After a gap, or a clock that was set back.
             _ => now + step,
         }
     }

@@ -18,6 +18,7 @@ use crate::{
         unix_seconds,
     },
     history::{Minute, Ticks, Totals, Track},
+    log::LastOverrides,
     reader::{MAX_KEYS_PER_NAME, Reader},
 };
 
@@ -32,12 +33,13 @@ pub(crate) struct Item {
 /// Makes entries of single items at one moment.
 pub(crate) struct Items<'r> {
     reader: &'r Reader,
+    last_overrides: Arc<LastOverrides>,
     now: SystemTime,
 }
 
 impl<'r> Items<'r> {
     pub(crate) fn new(reader: &'r Reader, now: SystemTime) -> Self {
-        Self { reader, now }
+        Self { reader, last_overrides: reader.last_overrides(), now }
     }
 
     /// Returns the item with this id; `None` if there is none.
@@ -63,7 +65,8 @@ impl<'r> Items<'r> {
                 let minute = self.minute(&id, &BreakerGroupEntry::totals(&counts), counts.durations.as_ref());
                 let (callers, of_minute) = self.reader.callers().of(name);
                 let minute = minute.map(|minute| BreakerMinute::new(&minute, of_minute));
-                let entry = Entry::Group(BreakerGroupEntry::new(id.text(), counts, minute, callers));
+                let last_override = self.last_override(&id);
+                let entry = Entry::Group(BreakerGroupEntry::new(id.text(), counts, last_override, minute, callers));
                 Item { id, entry, settings: breakers.settings(), recent: Vec::new() }
             }
             Kind::Retry => {
@@ -114,6 +117,7 @@ impl<'r> Items<'r> {
         let (callers, of_minute) = self.reader.callers().of_breaker(&snapshot);
         let context = Context {
             hung_call: snapshot.oldest_in_flight.and_then(|_| breaker.config().get_hung_call()),
+            last_override: self.last_override(&id),
             last_minute: minute.map(|minute| BreakerMinute::new(&minute, of_minute)),
             callers,
         };
@@ -172,6 +176,10 @@ impl<'r> Items<'r> {
         let id = ItemId::new(kind, name);
         let entry = make(id.text(), self.minute(&id, &totals, None));
         Item { id, entry, settings, recent: Vec::new() }
+    }
+
+    fn last_override(&self, id: &ItemId) -> Option<u64> {
+        self.last_overrides.of(id.kind, &id.text(), id.name)
     }
 
     fn minute(&self, id: &ItemId, totals: &Totals, durations: Option<&Durations>) -> Option<Minute> {

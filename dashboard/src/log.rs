@@ -1,6 +1,8 @@
-//! The log: state changes and overrides, numbered, the newest [`MAX_EVENTS`].
+//! The log: state changes and overrides, numbered, the newest [`MAX_EVENTS`] of each.
 //!
 //! An override is one event, even if it changes the state of thousands of keys: the state changes that it makes are left out.
+
+mod overrides;
 
 use std::{
     collections::VecDeque,
@@ -10,9 +12,12 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
+pub(crate) use self::overrides::LastOverrides;
+
+use self::overrides::Overrides;
 use crate::entry::unix_seconds;
 
-/// The number of events that are kept.
+/// The number of state changes that are kept, and that of overrides.
 pub(crate) const MAX_EVENTS: usize = 1_000;
 
 /// The kind of a [`LogEvent`].
@@ -87,9 +92,11 @@ pub(crate) struct Log(Mutex<Events>);
 #[derive(Debug, Default)]
 struct Events {
     last: u64,
-    newest: VecDeque<NumberedEvent>,
-    /// The newest overrides, as many as events are kept.
-    overrides: VecDeque<OverrideSpan>,
+    /// The newest state changes, oldest first.
+    changes: VecDeque<NumberedEvent>,
+    overrides: Overrides,
+    /// The times of the newest overrides, as many as overrides are kept.
+    spans: VecDeque<OverrideSpan>,
 }
 
 /// The breakers that an override applies to, and the time that it took.
@@ -121,8 +128,8 @@ impl Log {
     /// Appends a state change, unless an override has made it.
     pub(crate) fn record_change(&self, event: LogEvent) {
         let mut events = self.events();
-        if !events.overrides.iter().any(|span| span.has_made(&event)) {
-            events.append(event);
+        if !events.spans.iter().any(|span| span.has_made(&event)) {
+            events.append_change(event);
         }
     }
 
@@ -136,7 +143,7 @@ impl Log {
         let ended = unix_seconds(SystemTime::now());
         let mut events = self.events();
         // Overrides are applied one after another, so the newest is this one.
-        if let Some(span) = events.overrides.back_mut() {
+        if let Some(span) = events.spans.back_mut() {
             span.ended = Some(ended);
         }
         n
@@ -147,11 +154,32 @@ impl Log {
         self.events().last
     }
 
-    /// Returns the events after number `after`, oldest first, at most `limit`.
-    pub(crate) fn after(&self, after: u64, limit: usize) -> EventPage {
+    /// Returns the events after number `after`, oldest first, at most `limit`; with `kind`, those of one kind.
+    pub(crate) fn after(&self, after: u64, kind: Option<EventKind>, limit: usize) -> EventPage {
         let events = self.events();
-        let first = events.newest.partition_point(|event| event.n <= after);
-        EventPage { last: events.last, events: events.newest.range(first..).take(limit).cloned().collect() }
+        let of = |list: &'_ VecDeque<NumberedEvent>, of_kind| match kind {
+            Some(kind) if kind != of_kind => list.len(),
+            _ => list.partition_point(|event| event.n <= after),
+        };
+        let overrides = events.overrides.events();
+        let mut changes = events.changes.range(of(&events.changes, EventKind::State)..).peekable();
+        let mut overrides = overrides.range(of(overrides, EventKind::Override)..).peekable();
+        let merged = std::iter::from_fn(|| match (changes.peek(), overrides.peek()) {
+            (Some(change), Some(by_operator)) if change.n < by_operator.n => changes.next(),
+            (Some(_), None) => changes.next(),
+            _ => overrides.next(),
+        });
+        EventPage { last: events.last, events: merged.take(limit).cloned().collect() }
+    }
+
+    /// Returns the numbers of the last overrides.
+    pub(crate) fn last_overrides(&self) -> Arc<LastOverrides> {
+        self.events().overrides.last().clone()
+    }
+
+    /// Returns the override with this number, if it is kept.
+    pub(crate) fn override_event(&self, n: u64) -> Option<LogEvent> {
+        self.events().overrides.get(n).cloned()
     }
 
     fn events(&self) -> MutexGuard<'_, Events> {
@@ -160,23 +188,29 @@ impl Log {
 }
 
 impl Events {
-    /// Appends an event, and returns its number. The oldest event is discarded if there are more than [`MAX_EVENTS`].
-    fn append(&mut self, event: LogEvent) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.last += 1;
-        let n = self.last;
-        if self.newest.len() == MAX_EVENTS {
-            self.newest.pop_front();
-        }
-        self.newest.push_back(NumberedEvent { n, event });
-        n
+        self.last
     }
 
-    fn begin_override(&mut self, event: LogEvent, span: OverrideSpan) -> u64 {
-        if self.overrides.len() == MAX_EVENTS {
-            self.overrides.pop_front();
+    /// Appends a state change. The oldest is discarded if there are more than [`MAX_EVENTS`].
+    fn append_change(&mut self, event: LogEvent) {
+        let n = self.next_number();
+        if self.changes.len() == MAX_EVENTS {
+            self.changes.pop_front();
         }
-        self.overrides.push_back(span);
-        self.append(event)
+        self.changes.push_back(NumberedEvent { n, event });
+    }
+
+    /// Appends an override that is about to be applied, and returns its number.
+    fn begin_override(&mut self, event: LogEvent, span: OverrideSpan) -> u64 {
+        if self.spans.len() == MAX_EVENTS {
+            self.spans.pop_front();
+        }
+        self.spans.push_back(span);
+        let n = self.next_number();
+        self.overrides.push(NumberedEvent { n, event });
+        n
     }
 }
 
@@ -203,25 +237,25 @@ mod tests {
     #[test]
     fn the_newest_events_are_kept_with_their_numbers() {
         let log = Log::default();
-        assert_eq!((log.last(), log.after(0, 10)), (0, EventPage::default()));
+        assert_eq!((log.last(), log.after(0, None, 10)), (0, EventPage::default()));
         for (number, at) in (1..=MAX_EVENTS as u64 + 2).zip(0_u32..) {
             log.record_change(event(at.into()));
             assert_eq!(log.last(), number);
         }
-        let page = log.after(0, 2);
+        let page = log.after(0, None, 2);
         assert_eq!(page.last, MAX_EVENTS as u64 + 2);
         assert_eq!(page.events.iter().map(|event| event.n).collect::<Vec<_>>(), [3, 4]);
-        let page = log.after(MAX_EVENTS as u64 + 1, 10);
+        let page = log.after(MAX_EVENTS as u64 + 1, None, 10);
         assert_eq!(page.events.iter().map(|event| event.n).collect::<Vec<_>>(), [MAX_EVENTS as u64 + 2]);
-        assert_eq!(log.after(page.last, 10).events, []);
-        assert_eq!(log.after(u64::MAX, 10).events, []);
+        assert_eq!(log.after(page.last, None, 10).events, []);
+        assert_eq!(log.after(u64::MAX, None, 10).events, []);
     }
 
     #[test]
     fn an_event_is_one_flat_object() {
         let log = Log::default();
         log.record_change(event(1.5));
-        let json = serde_json::to_string(&log.after(0, 1)).unwrap_or_default();
+        let json = serde_json::to_string(&log.after(0, None, 1)).unwrap_or_default();
         assert_eq!(
             json,
             r#"{"last":1,"events":[{"n":1,"at":1.5,"kind":"state","id":"breaker a","name":"a","key":null,"from":"closed","to":"open","reason":null,"operator":null,"action":null,"expires_at":null}]}"#
@@ -260,5 +294,24 @@ mod tests {
         assert_eq!(log.last(), 1);
         log.record_change(of_key("b", "closed", now));
         assert_eq!(log.last(), 2);
+    }
+
+    #[test]
+    fn state_changes_displace_no_override() {
+        let log = Log::default();
+        let by_operator = LogEvent { kind: EventKind::Override, ..event(1.0) };
+        log.record_override(by_operator, false, || ());
+        for at in 0..MAX_EVENTS as u64 + 5 {
+            log.record_change(of_key("a", "open", 10.0 + at as f64));
+        }
+        log.record_override(LogEvent { kind: EventKind::Override, ..event(2.0) }, false, || ());
+        let numbers =
+            |kind, after, limit| log.after(after, kind, limit).events.iter().map(|event| event.n).collect::<Vec<_>>();
+        let last = MAX_EVENTS as u64 + 7;
+        assert_eq!(numbers(None, 0, 3), [1, 7, 8]);
+        assert_eq!(numbers(None, last - 2, 10), [last - 1, last]);
+        assert_eq!(numbers(Some(EventKind::Override), 0, 10), [1, last]);
+        assert_eq!(numbers(Some(EventKind::State), 0, 2), [7, 8]);
+        assert_eq!(numbers(Some(EventKind::State), 0, usize::MAX).len(), MAX_EVENTS);
     }
 }

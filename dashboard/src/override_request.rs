@@ -31,6 +31,9 @@ pub struct OverrideRequest {
     pub request_id: Option<String>,
     /// The number of state changes that the operator had seen; another one is a [conflict](Self::conflict).
     pub expected_transitions: Option<u64>,
+    /// The number in the log of the last override that the operator had seen, 0 without one; another one is a
+    /// [conflict](Self::conflict).
+    pub expected_override: Option<u64>,
     /// The address of the peer, which may be a proxy; `None` if the dashboard is mounted in a service that does not provide
     /// `axum::extract::ConnectInfo<SocketAddr>`. `X-Forwarded-For` is not read: [`Dashboard::operator`](crate::Dashboard::operator) can
     /// read the headers of a proxy that is trusted.
@@ -69,6 +72,19 @@ pub(crate) struct RequestBody {
     operator: Option<String>,
     request_id: Option<String>,
     expected_transitions: Option<u64>,
+    #[serde(default)]
+    expected_override: ExpectedOverride,
+}
+
+/// The field `expected_override`: `None` if it is absent, 0 if it is null.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(from = "Option<u64>")]
+struct ExpectedOverride(Option<u64>);
+
+impl From<Option<u64>> for ExpectedOverride {
+    fn from(seen: Option<u64>) -> Self {
+        Self(Some(seen.unwrap_or(0)))
+    }
 }
 
 /// The field `expires_in`.
@@ -100,8 +116,7 @@ const REQUEST_ID_CHARS: std::ops::RangeInclusive<usize> = 8..=64;
 
 impl RequestBody {
     pub(crate) fn validate(self) -> Result<OverrideRequest, &'static str> {
-        let Self { breaker, key, overflow, action, reason, expires_in, operator, request_id, expected_transitions } =
-            self;
+        let Self { breaker, key, overflow, action, reason, expires_in, operator, request_id, .. } = self;
         if overflow && key.is_some() {
             return Err("`overflow` and `key` exclude each other");
         }
@@ -145,7 +160,8 @@ impl RequestBody {
             expires_in,
             operator,
             request_id,
-            expected_transitions,
+            expected_transitions: self.expected_transitions,
+            expected_override: self.expected_override.0,
             peer: None,
             applied: 0,
             conflict: false,

@@ -58,7 +58,7 @@ pub(crate) struct Applied {
 }
 
 /// The present state of a breaker that has changed since the operator looked at it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Conflict {
     pub(crate) state: BreakerState,
     pub(crate) since: Option<SystemTime>,
@@ -66,6 +66,11 @@ pub(crate) struct Conflict {
     pub(crate) operator: Option<String>,
     /// The operator's reason, or the rule that opened the breaker.
     pub(crate) reason: Option<String>,
+    /// The override that the operator had not seen, if it was one: its number in the log, its time in seconds since 1970, its action, and its key if it was of one key.
+    pub(crate) n: Option<u64>,
+    pub(crate) at: Option<f64>,
+    pub(crate) action: Option<&'static str>,
+    pub(crate) key: Option<Arc<str>>,
 }
 
 /// The latest overrides of this process, oldest first.
@@ -114,11 +119,17 @@ impl Target {
     pub(crate) async fn apply(&self, request: &OverrideRequest, log: &Log) -> Outcome {
         let mut latest = LATEST.lock().await;
         let before = self.snapshot();
+        let event = self.event(request, before.state);
+        if let Some(expected) = request.expected_override {
+            let last = log.last_overrides().of(self.kind(request), &event.id, &event.name);
+            if let Some(last) = last.filter(|last| *last != expected) {
+                return Outcome::Conflict(Conflict::by_override(before, last, log.override_event(last)));
+            }
+        }
         if request.expected_transitions.is_some_and(|expected| expected != before.transitions) {
             let operator = latest.operator(request, before.last_transition);
             return Outcome::Conflict(Conflict::new(before, operator));
         }
-        let event = self.event(request, before.state);
         let expires_at = event.expires_at;
         let mut breakers = 0;
         let is_of_all_keys = matches!(self, Self::AllKeys(..));
@@ -127,15 +138,19 @@ impl Target {
         Outcome::Applied(Applied { to: self.snapshot().state, breakers, n, expires_at })
     }
 
+    fn kind(&self, request: &OverrideRequest) -> Kind {
+        match self {
+            Self::Breaker(_) => Kind::Breaker,
+            Self::Key(_) if request.key.is_some() => Kind::Key,
+            Self::Key(_) => Kind::Overflow,
+            Self::AllKeys(..) => Kind::Group,
+        }
+    }
+
     /// Returns the event of an override in the log.
     fn event(&self, request: &OverrideRequest, from: BreakerState) -> LogEvent {
         let OverrideRequest { breaker: name, key, action, reason, expires_in, operator, .. } = request;
-        let (kind, is_of_all_keys) = match self {
-            Self::Breaker(_) => (Kind::Breaker, false),
-            Self::Key(_) if key.is_some() => (Kind::Key, false),
-            Self::Key(_) => (Kind::Overflow, false),
-            Self::AllKeys(..) => (Kind::Group, true),
-        };
+        let kind = self.kind(request);
         let to = match action {
             OverrideAction::ForceOpen => BreakerState::ForcedOpen,
             OverrideAction::Disable => BreakerState::Disabled,
@@ -150,7 +165,7 @@ impl Target {
             name: name.as_str().into(),
             key: key.as_deref().map(Into::into),
             // The keys may have been in different states.
-            from: (!is_of_all_keys).then(|| state_name(from)),
+            from: (kind != Kind::Group).then(|| state_name(from)),
             to: Some(state_name(to)),
             reason: reason.as_deref().map(Into::into),
             operator: operator.as_deref().map(Into::into),
@@ -188,7 +203,21 @@ impl Conflict {
         let Snapshot { state, last_transition, operator_reason, open_reason, .. } = present;
         let reason = operator_reason.map(|reason| reason.to_string());
         let reason = reason.or_else(|| open_reason.map(|reason| reason.to_string()));
-        Self { state, since: last_transition, operator, reason }
+        Self { state, since: last_transition, operator, reason, n: None, at: None, action: None, key: None }
+    }
+
+    /// A conflict with an override of the log.
+    fn by_override(present: Snapshot, n: u64, event: Option<LogEvent>) -> Self {
+        let Some(LogEvent { at, key, reason, operator, action, .. }) = event else { return Self::new(present, None) };
+        let text = |text: Arc<str>| text.to_string();
+        Self {
+            n: Some(n),
+            at: Some(at),
+            action,
+            key,
+            reason: reason.map(text),
+            ..Self::new(present, operator.map(text))
+        }
     }
 }
 

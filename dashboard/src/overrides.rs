@@ -95,13 +95,17 @@ fn applied_answer(Applied { to, breakers, n, expires_at }: Applied) -> Answer {
 }
 
 fn conflict_answer(conflict: &Conflict) -> Answer {
-    let Conflict { state, since, operator, reason } = conflict;
+    let Conflict { state, since, operator, reason, n, at, action, key } = conflict;
     let json = json!({
         "error": "changed meanwhile",
         "state": state_name(*state),
         "since": since.map(unix_seconds),
         "operator": operator,
         "reason": reason,
+        "action": action,
+        "at": at,
+        "n": n,
+        "key": key.as_deref(),
     });
     Answer { status: StatusCode::CONFLICT, json: json.to_string() }
 }

@@ -23,7 +23,7 @@ use self::breakers::GroupState;
 use crate::{
     entry::{Entry, condition::Counts, id::ItemId, unix_seconds},
     history::{Minute, Ticks, Totals, Track},
-    log::{Log, LogEvent},
+    log::{LastOverrides, Log, LogEvent},
     reading::{Reading, Row},
 };
 
@@ -63,6 +63,7 @@ struct Pass<'r> {
     now: SystemTime,
     at: f64,
     is_sample: bool,
+    last_overrides: Arc<LastOverrides>,
     events: Vec<LogEvent>,
     is_changed: bool,
 }
@@ -123,7 +124,14 @@ impl Reader {
 
     fn pass(&mut self, now: SystemTime, is_sample: bool) -> Pass<'_> {
         let number = self.latest.number + 1;
-        Pass { number, now, at: unix_seconds(now), is_sample, events: Vec::new(), is_changed: false, reader: self }
+        let last_overrides = self.log.last_overrides();
+        let (at, events) = (unix_seconds(now), Vec::new());
+        Pass { number, now, at, is_sample, last_overrides, events, is_changed: false, reader: self }
+    }
+
+    /// Returns the numbers of the last overrides in the log.
+    pub(crate) fn last_overrides(&self) -> Arc<LastOverrides> {
+        self.log.last_overrides()
     }
 
     /// Returns the callers' view of the last full reading.

@@ -27,7 +27,7 @@ pub(crate) struct Reading {
     pub(crate) rows: Arc<[Arc<Row>]>,
     /// The number of breakers and of all keys in each condition, including the keys without a row.
     pub(crate) counts: Counts,
-    /// What callers got in the last minute; `None` before the second sample.
+    /// The outcomes for callers in the last minute; `None` before the second sample.
     pub(crate) callers: Option<AllCallers>,
     /// The number of the newest event of the log.
     pub(crate) events: u64,

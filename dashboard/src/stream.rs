@@ -94,7 +94,11 @@ async fn whole(feed: &Arc<Feed>) -> Bytes {
 /// Returns the event `log` with the newest events.
 fn newest_events(feed: &Feed, reading: &Reading) -> Message {
     let after = reading.events.saturating_sub(FIRST_EVENTS);
-    Message::new(changes::log(&feed.log.after(after, usize::try_from(reading.events - after).unwrap_or(usize::MAX))))
+    Message::new(changes::log(&feed.log.after(
+        after,
+        None,
+        usize::try_from(reading.events - after).unwrap_or(usize::MAX),
+    )))
 }
 
 /// The updates for one page. The next part is made only after the previous one was accepted by the connection, so that nothing queues up for

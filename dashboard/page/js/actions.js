@@ -1,7 +1,7 @@
 // Manual control of a breaker, of a key, or of all keys of a breaker.
 
 import { clock, counted, duration, element, setText, stateLabel, title } from "./format.js";
-import { answerOf, check, isOpenByItself, isOverridden, isOverride, newRequestId, overrideOf, overridesOf, send } from "./override.js";
+import { changeText, check, isOpenByItself, isOverridden, isOverride, isUnseen, lastOverride, newRequestId, send } from "./override.js";
 import { Question } from "./question.js";
 import { isSendable } from "./token.js";
 
@@ -20,7 +20,6 @@ const RESET_NOTES = {
   "Close all now": "the calls of all keys are admitted at once, without trial calls",
   "Reset": "the circuit closes",
 };
-const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };
 /** The time, in milliseconds, within which the same action is not done twice. */
 const REPEAT = 700;
 /** The number of times that a request is sent again after a change that no operator made. */
@@ -28,7 +27,7 @@ const RESENDS = 3;
 
 /** The operator's token and name. They are kept in memory only, until the page is closed. */
 const credentials = { token: "", operator: "" };
-/** The typed values of each item and the result of its last action, which survive the closing of the dialog. */
+/** The typed values of each item, the result of its last action, and the promise of a running one, which survive the closing of the dialog. */
 const drafts = new Map();
 
 /** Returns the label of the action "reset": what it does to the breaker, or to the keys of the group. */
@@ -113,7 +112,7 @@ export class Actions {
     }
   }
 
-  /** Ends the waiting for an answer. The typed values are kept. */
+  /** Cancels a question. A request in progress goes on, and the next form of the entry shows its result. */
   close() {
     this.#isClosed = true;
     this.#question.close();
@@ -154,29 +153,26 @@ export class Actions {
     let seen = this.#entry;
     let question = this.#questionFor(action);
     for (let resends = 0; ;) {
-      if (question && this.#isClosed) {
-        this.#keep("bad", "Not applied: it was changed meanwhile.");
-        return null;
-      }
+      if (question && this.#isClosed) return question.change ? { kind: "refused", text: question.change } : null;
       if (question && !(await this.#question.ask(question))) {
         if (!this.#isClosed) this.#show("", "Cancelled: nothing was done.");
         return null;
       }
-      if (overrideOf(this.#entry) !== overrideOf(seen)) {
-        question = this.#conflict(action, { ...this.#entry, ...answerOf((await overridesOf(this.#ctx, this.#entry)).at(-1)) });
+      if (isUnseen(this.#entry, seen)) {
+        question = this.#conflict(action, { ...this.#entry, ...(await lastOverride(this.#ctx, this.#entry)) });
         seen = this.#entry;
         continue;
       }
-      const body = this.#body(action);
+      const body = this.#body(action, seen);
       Object.assign(this.#draft, { at: this.#ctx.time(), state: null, result: null });
       this.#show("", "Sending…");
       const outcome = await this.#sendOrCheck(body);
       if (outcome.kind !== "conflict") return outcome;
       await this.#refresh();
       // A change by the breaker itself, such as a failed trial call, is no reason to ask.
-      const byItself = !outcome.operator && !isOverride(outcome.state) && !isOverride(seen.state);
+      const byItself = !outcome.operator && !outcome.action && !isOverride(outcome.state) && !isOverride(seen.state);
       question = byItself && ++resends <= RESENDS ? null : this.#conflict(action, outcome);
-      seen = { state: outcome.state, operator_reason: outcome.reason };
+      seen = { ...this.#entry, last_override: outcome.n ?? this.#entry.last_override };
     }
   }
 
@@ -186,18 +182,19 @@ export class Actions {
     const outcome = await send(url, token, body);
     if (outcome.kind !== "unknown") return outcome;
     const text = "Unknown whether it was applied: no answer arrived. Look at the state above and at the log.";
-    this.#keep("bad", text);
-    this.#show("bad", `${text} Asking again…`);
-    return check(url, token, body, () => !this.#isClosed);
+    this.#keep("bad", `${text} Asking again…`);
+    return check(url, token, body);
   }
 
-  #body(action) {
+  /** Returns the request; `seen` is the entry that the operator has seen. */
+  #body(action, seen) {
     const { name, key, overflow, kind, transitions } = this.#entry;
     const body = { breaker: name, action, reason: this.#reason.value.trim() || null, request_id: newRequestId() };
     if (key != null) body.key = key;
     if (overflow) body.overflow = true;
     if (action !== "reset") body.expires_in = this.#expiry.value === "none" ? null : Number(this.#expiry.value);
     if (this.#operator.value.trim()) body.operator = this.#operator.value.trim();
+    body.expected_override = seen.last_override ?? null;
     if (kind !== "group" && transitions != null) body.expected_transitions = transitions;
     return body;
   }
@@ -246,14 +243,15 @@ export class Actions {
   }
 
   /** Returns the question after a change by another operator, from the answer of the server or from the entry. */
-  #conflict(action, { state, since, operator, reason, operator_reason: byOperator }) {
+  #conflict(action, answer) {
+    const { since, at = since, reason, operator_reason: byOperator } = answer;
     const text = reason ?? byOperator;
-    const who = operator || (isOverride(state) ? "Another operator" : "");
-    const what = who ? `${who} ${ACTION_NAMES[state] ?? "reset it"}` : `It changed to ${stateLabel(state).toLowerCase()}`;
-    const when = since ? ` at ${clock(since)} (${duration(Math.max(0, this.#ctx.time() - since))} ago)` : "";
+    const when = at ? ` at ${clock(at)} (${duration(Math.max(0, this.#ctx.time() - at))} ago)` : "";
+    const change = `${changeText(answer)}${when}${text ? `: “${text}”` : ""}`;
     return {
+      change,
       title: `${title(this.#entry)} was changed meanwhile`,
-      text: `${what}${when}${text ? `: “${text}”` : ""}. Your action was not applied.`,
+      text: `${change}. Your action was not applied.`,
       confirm: `${action === "reset" ? resetLabel(this.#entry) : ACTIONS[action].label} anyway`,
     };
   }

@@ -2,7 +2,8 @@
 
 import { clock, element, escaped, icon, setText, shortened, stateLabel, timeElement, title } from "./format.js";
 
-const MAX_EVENTS = 1_000;
+/** The number of events that are kept, as on the server: 1,000 state changes and 1,000 overrides. */
+const MAX_EVENTS = 2_000;
 const MAX_LINES = 40;
 /** The least time between two announcements, in milliseconds. */
 const ANNOUNCEMENT_PERIOD = 10_000;
@@ -52,8 +53,14 @@ export class Log {
 
   #take(events) {
     for (const event of events) this.#events.set(event.n, event);
-    while (this.#events.size > MAX_EVENTS) this.#events.delete(this.#events.keys().next().value);
+    while (this.#events.size > MAX_EVENTS) this.#events.delete(this.#oldest());
     this.#frame ||= requestAnimationFrame(() => this.#draw());
+  }
+
+  /** Returns the number of the oldest state change, or else of the oldest event: an override may be in force for a long time. */
+  #oldest() {
+    for (const { n, kind } of this.#events.values()) if (kind === "state") return n;
+    return this.#events.keys().next().value;
   }
 
   /** Notes the start of the program, which is the oldest line. */

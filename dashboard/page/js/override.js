@@ -1,5 +1,6 @@
-// One request for manual control: sent once, with a time limit, and checked again if its answer is lost.
+// One request for manual control: sent once, with a time limit, and checked again if its answer is lost. The overrides of the log.
 
+import { stateLabel } from "./format.js";
 import { HEADER } from "./token.js";
 
 /** The time limit of a request, in milliseconds. */
@@ -13,10 +14,8 @@ export const isOverride = (state) => state === "forced-open" || state === "disab
 export const isOverridden = ({ state, forced_open: forced, disabled }) => isOverride(state) || Boolean(forced || disabled);
 /** True if a circuit is open by itself: a reset closes it before trial calls have succeeded. */
 export const isOpenByItself = ({ state, open, half_open: halfOpen }) => state === "open" || state === "half-open" || Boolean(open || halfOpen);
-/** Returns an override of the log with the names of an answer of the server. */
-export const answerOf = (event) => (event ? { operator: event.operator, since: event.at, reason: event.reason } : {});
-/** Returns a text that differs if an operator has overridden the breaker meanwhile. */
-export const overrideOf = ({ state, operator_reason }) => (isOverride(state) ? JSON.stringify([state, operator_reason ?? null]) : "");
+/** Returns a text that differs if an override has made another state. */
+const overrideOf = ({ state, operator_reason: reason }) => (isOverride(state) ? JSON.stringify([state, reason ?? null]) : "");
 
 /** Returns an id that no other request has. `crypto.randomUUID` exists only in secure contexts. */
 export function newRequestId() {
@@ -50,24 +49,53 @@ export async function send(url, token, body) {
   return { kind: "refused", text: answer?.error ?? `the server answered ${response.status}` };
 }
 
-/** Asks for a lost answer again until it arrives or `isWanted` returns false. `pause` waits for a number of milliseconds. */
-export async function check(url, token, body, isWanted, pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))) {
+/** Asks for a lost answer again, at most four times. `pause` waits for a number of milliseconds. */
+export async function check(url, token, body, pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))) {
   for (const milliseconds of CHECKS) {
     await pause(milliseconds);
-    if (!isWanted()) break;
     const outcome = await send(url, token, body);
     if (outcome.kind !== "unknown") return outcome;
   }
   return { kind: "unknown" };
 }
 
-/** Returns the overrides of an entry in the log, oldest first, with those of all keys for a key; none if the log cannot be read. */
-export async function overridesOf(ctx, { id, kind, name }) {
+/** Reads overrides from the log, oldest first; none if it cannot be read. */
+async function readOverrides(ctx, parameters) {
+  const url = new URL("api/events", ctx.base);
+  url.search = new URLSearchParams({ kind: "override", limit: 1000, ...parameters });
   try {
-    const response = await fetch(new URL("api/events?limit=1000", ctx.base), { headers: ctx.headers(), signal: AbortSignal.timeout(TIME_LIMIT) });
+    const response = await fetch(url, { headers: ctx.headers(), signal: AbortSignal.timeout(TIME_LIMIT) });
     const { events } = await response.json();
-    return events.filter((event) => event.kind === "override" && (event.id === id || (kind === "key" && event.id === `group ${name}`)));
+    return events.filter((event) => event.kind === "override");
   } catch {
     return [];
   }
+}
+
+/** Returns the overrides of an entry in the log, oldest first, with those of all keys for a key. */
+export async function overridesOf(ctx, { id, kind, name }) {
+  const events = await readOverrides(ctx, {});
+  return events.filter((event) => event.id === id || (kind === "key" && event.id === `group ${name}`));
+}
+
+/** Returns the last override of an entry with the names of an answer of the server; nothing if the log does not have it. */
+export async function lastOverride(ctx, { last_override: n }) {
+  const event = n ? (await readOverrides(ctx, { after: n - 1 })).find((event) => event.n === n) : null;
+  if (!event) return {};
+  const { at, operator, reason, action, key } = event;
+  return { n, at, operator, reason, action, key };
+}
+
+/** True if an entry has an override that an earlier reading of it has not: by its number, or by the state if the program has made it. */
+export function isUnseen(entry, earlier) {
+  return (entry.last_override ?? 0) > (earlier.last_override ?? 0) || overrideOf(entry) !== overrideOf(earlier);
+}
+
+const ACTION_NAMES = { "force_open": "forced it open", "forced-open": "forced it open", "disable": "disabled it", "disabled": "disabled it" };
+
+/** Tells the change that an answer or an entry describes: who has done what, and for which key; or the state. */
+export function changeText({ state, operator, action, key }) {
+  const who = operator || (action || isOverride(state) ? "Another operator" : "");
+  if (!who) return `It changed to ${stateLabel(state).toLowerCase()}`;
+  return `${who} ${(ACTION_NAMES[action ?? state] ?? "reset it").replace(/it/, () => (key == null ? "it" : `the key “${key}”`))}`;
 }

@@ -59,6 +59,8 @@ pub(crate) struct BreakerEntry {
     /// The durations of calls; `None` if they are not recorded, and for the breaker of a key.
     durations: Option<Durations>,
     pub(crate) transitions: u64,
+    /// The number in the log of the last override of the breaker, or of all keys.
+    last_override: Option<u64>,
     pub(crate) last_minute: Option<BreakerMinute>,
     callers: Option<Callers>,
 }
@@ -96,6 +98,7 @@ fields!(BreakerEntry {
     "oldest_in_flight": oldest_in_flight,
     "durations": durations,
     "transitions": transitions,
+    "last_override": last_override,
     "last_minute": last_minute,
     "callers": callers,
 });
@@ -122,6 +125,7 @@ pub(crate) struct Reason(OpenReason);
 pub(crate) struct Context {
     /// The limit after which a call counts as hung.
     pub(crate) hung_call: Option<Duration>,
+    pub(crate) last_override: Option<u64>,
     pub(crate) last_minute: Option<BreakerMinute>,
     pub(crate) callers: Option<Callers>,
 }
@@ -207,6 +211,7 @@ impl BreakerEntry {
             oldest_in_flight: oldest_in_flight.map(|age| (age.as_secs_f64() * 1_000.0).round() / 1_000.0),
             durations,
             transitions,
+            last_override: context.last_override,
             last_minute: context.last_minute,
             callers: context.callers,
         }

@@ -17,6 +17,8 @@ pub(crate) struct BreakerGroupEntry {
     pub(crate) id: Arc<str>,
     kind: &'static str,
     pub(crate) counts: KeyedSnapshot,
+    /// The number in the log of the last override of all keys, or of one of them.
+    last_override: Option<u64>,
     pub(crate) last_minute: Option<BreakerMinute>,
     callers: Option<Callers>,
 }
@@ -39,6 +41,7 @@ fields!(BreakerGroupEntry {
     "rejections": counts.rejections,
     "observed_rejections": counts.observed_rejections,
     "durations": counts.durations,
+    "last_override": last_override,
     "last_minute": last_minute,
     "callers": callers,
 });
@@ -47,10 +50,11 @@ impl BreakerGroupEntry {
     pub(crate) fn new(
         id: Arc<str>,
         counts: KeyedSnapshot,
+        last_override: Option<u64>,
         last_minute: Option<BreakerMinute>,
         callers: Option<Callers>,
     ) -> Self {
-        Self { id, kind: Kind::Group.name(), counts, last_minute, callers }
+        Self { id, kind: Kind::Group.name(), counts, last_override, last_minute, callers }
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -136,7 +136,7 @@ fn a_late_sample_does_not_delay_the_next() {
     assert_eq!(sampled(&times), [100.0, 111.0, 119.9, 129.8, 140.0, 150.0]);
     // A sample that is later than half a step takes the place of the next one.
     assert_eq!(sampled(&[100.0, 117.0, 120.0, 130.0, 140.0]), [100.0, 117.0, 130.0, 140.0]);
-    // A gap, and a clock that was set back, begin anew.
+    // After a gap, and after the clock was set back, the first reading is a sample.
     assert_eq!(sampled(&[100.0, 500.0, 509.0, 510.0, 520.0]), [100.0, 500.0, 510.0, 520.0]);
     assert_eq!(sampled(&[500.0, 103.0, 110.0, 113.0, 123.0]), [500.0, 103.0, 113.0, 123.0]);
 }

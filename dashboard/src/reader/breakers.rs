@@ -140,7 +140,7 @@ impl Pass<'_> {
     fn put_breaker(&mut self, id: ItemId, changed: ChangedBreaker, is_new_row: bool, hung_call: Option<Duration>) {
         let ChangedBreaker { snapshot, changes, new } = changed;
         let (callers, callers_of_minute) = self.reader.callers.of_breaker(&snapshot);
-        let now = self.now;
+        let (now, kind, last_overrides) = (self.now, id.kind, self.last_overrides.clone());
         let counted = Counted {
             totals: totals(&snapshot),
             troubles: &[1, 2, 4],
@@ -149,7 +149,8 @@ impl Pass<'_> {
         };
         let track = self.put(id, counted, |snapshot, id, minute, old| {
             let last_minute = minute.map(|minute| BreakerMinute::new(&minute, callers_of_minute));
-            let context = Context { hung_call, last_minute, callers };
+            let last_override = last_overrides.of(kind, &id, snapshot.name);
+            let context = Context { hung_call, last_override, last_minute, callers };
             let old = old.and_then(Entry::as_breaker);
             Entry::Breaker(BreakerEntry::new(id, snapshot, context, now, old))
         });
@@ -214,9 +215,11 @@ impl Pass<'_> {
             source: counts,
             durations: |counts| counts.durations.as_ref(),
         };
-        self.put(ItemId::new(Kind::Group, name), counted, |counts, id, minute, _| {
+        let id = ItemId::new(Kind::Group, name);
+        let last_override = self.last_overrides.of(Kind::Group, &id.text(), name);
+        self.put(id, counted, |counts, id, minute, _| {
             let last_minute = minute.map(|minute| BreakerMinute::new(&minute, callers_of_minute));
-            Entry::Group(BreakerGroupEntry::new(id, counts, last_minute, callers))
+            Entry::Group(BreakerGroupEntry::new(id, counts, last_override, last_minute, callers))
         });
     }
 }

@@ -72,3 +72,65 @@ impl CallersByBreaker {
         minute.as_ref().filter(|_| !self.0.contains_key(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use steadfast::{BreakerConfig, CircuitBreaker, Error, KeyedBreakers, circuit_breaker, fallback};
+
+    use super::*;
+    use crate::{
+        entry::breaker::{BreakerEntry, Context},
+        entry::group::BreakerGroupEntry,
+        history::{Minute, Totals},
+    };
+
+    #[fallback(|_error| Ok(7))]
+    #[circuit_breaker(name = "outer of two", failure_threshold = 9)]
+    #[circuit_breaker(name = "inner of two", failure_threshold = 9)]
+    fn through_two() -> Result<u32, Error<Error<std::fmt::Error>>> {
+        Ok(1)
+    }
+
+    fn minute(counts: Totals) -> Minute {
+        Minute { seconds: 60, counts, p99: None }
+    }
+
+    fn breaker(breaker: &CircuitBreaker, counts: Totals) -> Entry {
+        let last_minute = Some(BreakerMinute::new(&minute(counts), None));
+        let context = Context { last_minute, ..Context::default() };
+        let (id, snapshot) = (breaker.name().into(), breaker.snapshot());
+        Entry::Breaker(BreakerEntry::new(id, snapshot, context, SystemTime::now(), None))
+    }
+
+    #[test]
+    fn over_all_each_call_is_counted_once() {
+        const CONFIG: BreakerConfig = BreakerConfig::new().failure_threshold(1);
+        assert!(through_two().is_ok());
+        let around_two = steadfast::fallbacks().into_iter().find(|fallback| fallback.name.ends_with("through_two"));
+        let around_two = around_two.expect("the function was called");
+        assert_eq!(around_two.breakers, ["inner of two", "outer of two"]);
+        let mut callers = CallersByBreaker::default();
+        callers.add(&around_two, None);
+        let of_group = KeyedBreakers::new("keyed", CONFIG).snapshot();
+        let of_group_minute = BreakerMinute::new(&minute([200, 0, 0, 0, 0]), None);
+        let last_minute = Some(minute([10, 20, 5, 3, 1]).into());
+        let entries = [
+            // Four errors and a panic.
+            Entry::Fallback(FallbackEntry::new("fallback".into(), around_two, last_minute)),
+            breaker(&CircuitBreaker::new("inner of two", CONFIG), [10, 25, 0, 0, 0]),
+            breaker(&CircuitBreaker::new("outer of two", CONFIG), [10, 25, 0, 0, 0]),
+            breaker(&CircuitBreaker::new("alone", CONFIG), [100, 7, 6, 4, 2]),
+            Entry::Group(BreakerGroupEntry::new("group keyed".into(), of_group, None, Some(of_group_minute), None)),
+        ];
+        let rows: Vec<_> = entries.into_iter().zip(0..).map(|(entry, i)| Arc::new(Row { i, entry })).collect();
+        assert_eq!(
+            serde_json::json!(callers.over_all(&rows)),
+            serde_json::json!({
+                "seconds": 60, "answered": 310, "fallback": 20, "failed": 12, "rejected": 6, "ignored": 4, "cancelled": 5,
+            })
+        );
+        assert_eq!(callers.over_all(&[]), None);
+    }
+}

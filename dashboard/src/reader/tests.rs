@@ -81,7 +81,7 @@ fn readings_share_rows_count_the_last_minute_and_find_state_changes() {
     for id in ["breaker read", "key 9 read keys a"] {
         assert_eq!(json_of(&seventh, id)["condition"], "forced-open", "{id}");
     }
-    let events = log.after(0, 10).events;
+    let events = log.after(0, None, 10).events;
     let ids: Vec<_> = events.iter().map(|event| (&*event.event.id, event.event.to)).collect();
     assert_eq!(ids, [("breaker read", Some("forced-open")), ("key 9 read keys a", Some("forced-open"))]);
     assert_eq!(seventh.events, 2);

@@ -2,6 +2,7 @@
 
 mod operators;
 mod rejected;
+mod seen;
 
 use std::{
     sync::{Arc, Mutex},

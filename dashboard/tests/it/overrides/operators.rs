@@ -124,6 +124,7 @@ fn the_second_of_two_operators_gets_a_conflict() {
     answer["since"].take();
     let expected = json!({
         "error": "changed meanwhile", "state": "forced-open", "since": null, "operator": "ann", "reason": "migration",
+        "action": null, "at": null, "n": null, "key": null,
     });
     assert_eq!(answer, expected);
     assert_eq!(CONTESTED.state(), ForcedOpen, "nothing is done");

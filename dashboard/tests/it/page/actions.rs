@@ -213,3 +213,65 @@ async fn the_details_show_that_the_connection_is_lost() {
     page.until("return /not found|no longer|removed/i.test(document.querySelector('#details').innerText)").await;
     page.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_override_that_was_not_seen_is_asked_even_without_a_name() {
+    let page = with_form("mine").await;
+    // The state and the number of changes are as before: an operator without a name has forced and reset it.
+    page.run(
+        "fake.routes['api/overrides'] = ({ body }) => (body.expected_override === 12 ? fake.json(200, { state: 'disabled', applied: 1, expires_at: null, n: 13 }) \
+           : fake.json(409, { error: 'changed meanwhile', state: 'closed', since: fake.now() - 5, operator: null, reason: null, action: 'reset', at: fake.now() - 5, n: 12, key: null }))",
+    )
+    .await;
+    page.browser.click(DISABLE).await;
+    page.until("return document.querySelector('#question').open && /Another operator reset it/.test(document.querySelector('#question').innerText)").await;
+    assert_eq!(page.sent().await[0]["expected_override"], json!(null));
+    page.browser.click(CONFIRM).await;
+    page.says("applied").await;
+    assert_eq!(page.sent().await[1]["expected_override"], 12);
+    page.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_override_of_the_keys_during_a_question_is_told() {
+    let page = FakePage::live("outage").await;
+    page.open_details("suppliers").await;
+    page.browser.write("#details input[name=token]", TOKEN).await;
+    page.browser.write(REASON, "all of them").await;
+    page.browser.click(FORCE_OPEN).await;
+    page.until("return document.querySelector('#question').open").await;
+    page.run(
+        "fake.routes['api/events'] = ({ search }) => fake.json(200, { last: 20, events: [{ n: 20, at: fake.now(), kind: 'override', id: 'key 9 suppliers b', name: 'suppliers', key: 'b', \
+           from: 'closed', to: 'disabled', reason: 'hers', operator: 'alice', action: 'disable', expires_at: null }].filter(({ n }) => n > Number(search.get('after') ?? 0)) }); \
+         fake.rows.find(({ id }) => id === 'group suppliers').last_override = 20",
+    )
+    .await;
+    page.advance(2).await;
+    page.browser.click(CONFIRM).await;
+    page.until("return document.querySelector('#question').open && /alice disabled the key “b”.*“hers”/.test(document.querySelector('#question').innerText)").await;
+    assert_eq!(page.sent().await, Vec::<serde_json::Value>::new());
+    page.browser.click(CONFIRM).await;
+    page.says("applied").await;
+    assert_eq!(page.sent().await[0]["expected_override"], 20);
+    page.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_in_progress_survives_the_closing_of_the_details() {
+    let page = with_form("slow").await;
+    page.run("fake.routes['api/overrides'] = () => new Promise((resolve) => (window.answer = () => resolve(fake.json(200, { state: 'disabled', applied: 1, expires_at: null, n: 7 }))))").await;
+    page.browser.click(DISABLE).await;
+    page.says("sending").await;
+    page.browser.press(Key::Escape).await;
+    page.until("return !document.querySelector('#details').open").await;
+    page.open_details("mail").await;
+    page.says("sending").await;
+    page.browser.click(DISABLE).await;
+    page.advance(1).await;
+    assert_eq!(page.sent().await.len(), 1, "the form is not free");
+    page.run("window.answer()").await;
+    page.says("applied").await;
+    page.until("return document.querySelector('#details .actions').getAttribute('aria-busy') === 'false'").await;
+    assert_eq!(page.sent().await.len(), 1);
+    page.close().await;
+}

@@ -114,7 +114,7 @@ impl<'r> Items<'r> {
     fn breaker_entry<K: Keying>(&self, breaker: &CircuitBreaker<K>, snapshot: Snapshot) -> Entry {
         let id = item_id(&snapshot);
         let minute = self.minute(&id, &totals(&snapshot), snapshot.durations.as_ref());
-        let (callers, of_minute) = self.reader.callers().of(snapshot.name);
+        let (callers, of_minute) = self.reader.callers().of_breaker(&snapshot);
         let context = Context {
             hung_call: snapshot.oldest_in_flight.and_then(|_| breaker.config().get_hung_call()),
             last_override: self.last_override(&id),

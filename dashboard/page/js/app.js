@@ -3,6 +3,7 @@
 import { connect } from "./feed.js";
 import { clock as at, escaped, roughly, setText, zone } from "./format.js";
 import { KeyFinder } from "./keysearch.js";
+import { circuits } from "./figures.js";
 import { BreakerList } from "./list.js";
 import { Announcer, Log } from "./log.js";
 import { Overview } from "./overview.js";
@@ -54,7 +55,7 @@ const list = new BreakerList({ cards: byId("cards"), table: byId("table"), heade
 const toolbar = new Toolbar(
   { filters: byId("state-filters"), search: byId("search"), sort: byId("sort"), views: byId("view"), matches: byId("match-count"), empty: byId("no-match"), clear: byId("clear") },
   view, viewChanged);
-const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, (found) => list.show(found));
+const finder = new KeyFinder(new URL("api/keys", base), ctx.headers, onFound);
 
 /* The parts that are loaded after the first rows, so that these are drawn sooner: details, and the lists beside the cards */
 
@@ -160,23 +161,39 @@ function viewChanged() {
   toolbar.counts(store.rows.size ? store.meta.counts : null);
   finder.search(view.search, groups());
   for (const section of sections) section.search?.(view.search);
+  showElsewhere();
   list.arrange(true);
 }
 
-const groups = () => [...store.rows.values()].filter(({ kind }) => kind === "group").map(({ name }) => name);
+const groups = () => KeyFinder.groups(store.rows.values());
+
+/** Shows the matching keys that the server has found, by the ids of their groups. */
+function onFound(found) {
+  const ofBreakers = [...found].filter(([id]) => store.rows.get(id)?.kind === "group");
+  list.show(new Map(ofBreakers.map(([id, answer]) => [store.rows.get(id).name, answer])));
+  const groupIds = new Set([...found].filter(([, { matches }]) => matches).map(([id]) => id));
+  for (const section of sections) section.found?.(groupIds);
+  showElsewhere();
+}
+
+/** Says that the search has found something beside the breakers. */
+function showElsewhere() {
+  byId("match-elsewhere").hidden = !view.search || ["limits", "retries", "functions"].every((id) => byId(id).hidden);
+}
 
 function showMatches(rows) {
   const shown = { breakers: 0, groups: 0 };
   for (const { kind } of rows) if (kind === "breaker") shown.breakers += 1; else if (kind === "group") shown.groups += 1;
   const breakersIn = {};
   const all = { breakers: 0, groups: 0, keys: 0, known: store.complete, inState: breakersIn };
-  for (const { kind, keys, condition } of store.rows.values()) {
+  for (const row of store.rows.values()) {
+    const { kind, keys, condition } = row;
     if (kind === "breaker") {
       all.breakers += 1;
       breakersIn[condition] = (breakersIn[condition] ?? 0) + 1;
     } else if (kind === "group") {
       all.groups += 1;
-      all.keys += keys ?? 0;
+      all.keys += Math.max(keys ?? 0, circuits(row));
     }
   }
   const keysIn = (state) => Math.max(0, (store.meta?.counts[state] ?? 0) - (breakersIn[state] ?? 0));

@@ -1,6 +1,7 @@
 // The details of breakers: of one, of one key, and of all keys together.
 
 import { STATES, clock, count, counted, duration, stateLabel } from "./format.js";
+import { circuits, circuitsText } from "./figures.js";
 import { isOverride } from "./override.js";
 import { breakerFigures } from "./totals.js";
 import { breakerSummary, callers } from "./summary.js";
@@ -25,14 +26,21 @@ function overrideFacts({ forced_open: forced = 0, disabled = 0 }, latest, now) {
   return [["Override", action], ["Next", end ? `The override expires at ${clock(end)}${end > now ? ` (in ${duration(end - now)})` : ""}` : "No expiry: until an operator resets it"]];
 }
 
+function groupHeadline(entry) {
+  const { open = 0, forced_open: forced = 0, half_open: testing = 0 } = entry;
+  if (open + forced) return `Down for ${count(open + forced)} of ${circuitsText(entry)}: their calls are rejected.`;
+  if (testing) return `Testing the recovery of ${count(testing)} of ${circuitsText(entry)}: only their trial calls are admitted.`;
+  return "No key is open: calls are admitted.";
+}
+
 function groupSummary(entry, now, overrides) {
   const { open = 0, forced_open: forced = 0, keys = 0, max_keys: most = 0 } = entry;
   const rejecting = open + forced;
   const latest = overrides.at(-1);
   const states = keysByCondition(entry).map(([state, number]) => `${count(number)} ${stateLabel(state).toLowerCase()}`).join(", ");
   return {
-    headline: rejecting ? `Down for ${count(rejecting)} of ${counted(keys, "key")}: their calls are rejected.` : "No key is open: calls are admitted.",
-    facts: [["Keys", `${count(keys)} of at most ${count(most)}`], ["Circuits", states], ...overrideFacts(entry, latest, now),
+    headline: groupHeadline(entry),
+    facts: [["Keys", `${count(keys)} of at most ${count(most)}${circuits(entry) > keys ? "; the overflow circuit serves all others" : ""}`], ["Circuits", states], ...overrideFacts(entry, latest, now),
       ["Callers get", callers(entry, rejecting ? latest?.at : null, now)]].filter(([, text]) => text),
   };
 }

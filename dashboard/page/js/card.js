@@ -2,7 +2,7 @@
 
 import { Callers } from "./callers.js";
 import { STATES, count, counted, element, escaped, icon, keyText, measured, rate, setAttribute, setText, shortened, stateLabel } from "./format.js";
-import { callRate, failureText, groupCounts, worst } from "./figures.js";
+import { callRate, circuits, circuitsText, failureText, groupCounts, worst } from "./figures.js";
 import { headline } from "./headline.js";
 import { Strip } from "./strip.js";
 
@@ -157,9 +157,10 @@ export class GroupCard extends Card {
     const keys = row.keys ?? 0;
     setText(this.#why, overrideText(listed, now));
     this.#why.hidden = !this.#why.textContent;
-    const all = counts[condition] === keys;
+    const all = counts[condition] === circuits(row);
+    const size = circuitsText(row);
     this.show(condition, condition === "closed" ? "Closed" : `${count(counts[condition])} ${stateLabel(condition).toLowerCase()}`);
-    this.head(!keys ? "No keys yet" : `${all ? (keys === 1 ? "The only key is" : `All ${count(keys)} keys are`) : `${count(counts[condition])} of ${counted(keys, "key")} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);
+    this.head(!keys ? "No keys yet" : `${all ? (size === "1 key" ? "The only key is" : `All ${size} are`) : `${count(counts[condition])} of ${size} ${counts[condition] === 1 ? "is" : "are"}`} ${stateLabel(condition).toLowerCase()}`);
     this.#drawStates(present, counts);
     this.#figures.update(figureTexts(row));
     const found = this.ctx.foundKeys(row.name);

@@ -1,6 +1,6 @@
 // The figures of a row: rates of the last minute, and what the callers got.
 
-import { STATE_NAMES, STATES, percent } from "./format.js";
+import { STATE_NAMES, STATES, counted, percent } from "./format.js";
 
 /** The number of calls below which a percentage would mislead. */
 const FEW_CALLS = 10;
@@ -90,6 +90,15 @@ export function groupCounts(group, listed = []) {
     counts[condition] += 1;
   }
   return counts;
+}
+
+/** Returns the number of circuits of a group: of its keys, and of the overflow if there is one. */
+export const circuits = (group) => Object.values(groupCounts(group)).reduce((sum, number) => sum + number, 0);
+
+/** Returns what the conditions of a group are counted over: `2 keys`, or `3 circuits` with the overflow. */
+export function circuitsText(group) {
+  const [all, keys] = [circuits(group), group.keys ?? 0];
+  return all > keys ? counted(all, "circuit") : counted(keys, "key");
 }
 
 /** Returns the most severe condition with a count above zero. */

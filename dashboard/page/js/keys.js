@@ -72,7 +72,9 @@ export class KeySearch {
       return this.refresh();
     }
     const shown = keys.length < matches ? `The first ${count(keys.length)} of ${count(matches)} found` : counted(matches, "key").replace(/ keys?$/, " found");
-    setText(this.#found, `${shown}, of ${counted(total, "key")}; the worst first.`);
+    // The overflow has a circuit and no key.
+    const all = keys.some(({ overflow }) => overflow) ? `${count(total)} with the overflow` : counted(total, "key");
+    setText(this.#found, `${shown}, of ${all}; the worst first.`);
     this.#more.hidden = keys.length >= matches || this.#limit >= MOST;
     while (this.#list.children.length > keys.length) this.#list.lastChild.remove();
     while (this.#list.children.length < keys.length) this.#list.append(this.#row());

@@ -1,12 +1,17 @@
-// Reads the server's stream by `fetch`: reconnects if it ends, and polls behind a proxy that holds it back.
+// Reads the server's stream by `fetch`: reconnects if it ends, and polls behind a proxy that holds it back. A stream that was held back is
+// tried beside polling: its events are kept, and passed on only after one of them has arrived in time.
 
-/** The time without a byte, in milliseconds, after which a stream counts as dead: three of the server's pings. */
-const SILENCE = 16_000;
+/** The time without a byte, in milliseconds, after which a stream counts as dead: more than two of the server's pings. */
+const SILENCE = 12_000;
 /** The same before the first message, which may be long. */
 const SILENCE_AT_START = 60_000;
 /** The time without a first byte, in milliseconds, after which the page also polls. */
 const FIRST_BYTE = 10_000;
+/** The delay of an event, in milliseconds, from which a stream counts as held back: its data would be old. */
+const LATE = 8_000;
 const POLL_PERIOD = 5_000;
+/** The maximum time of one poll, in milliseconds. */
+const POLL_LIMIT = 20_000;
 /** The time of polling, in milliseconds, after which a stream is tried again. */
 const POLL_TIME = 60_000;
 const MAX_DELAY = 5_000;
@@ -54,11 +59,22 @@ function nextTask() {
 const LEAST_PERIOD = 2_000;
 
 /** How a stream has ended. */
-const ENDED = "ended", FAILED = "failed", SILENT = "silent", DENIED = "denied", FULL = "full", STOPPED = "stopped";
+const ENDED = "ended", FAILED = "failed", HELD = "held", DENIED = "denied", FULL = "full", STOPPED = "stopped";
+
+const HELD_BACK = "A proxy holds the stream back";
+/** The events with the server's time, which shows how late they are. */
+const TIMED = ["ping", "changes"];
+
+/** Returns the server's time of an event before the browser's, in milliseconds. */
+const lead = (text) => Number(/"now":([\d.]+)/.exec(text)?.[1]) * 1000 - performance.now();
 
 export class Reader {
   #url;
   #options;
+  /** True while streams are held back: from the first sign of it until an event arrives in time. */
+  #held = false;
+  /** The greatest lead of the server's time in the events of the last stream or poll. */
+  #lead = -Infinity;
   #run = 0;
   #abort = new AbortController();
   #wake = () => {};
@@ -89,18 +105,19 @@ export class Reader {
   async #loop(run) {
     const current = () => run === this.#run;
     let failures = 0;
-    let silences = 0;
     while (current()) {
       const begun = performance.now();
       const { end, received } = await this.#stream(current);
       if (!current()) return;
       failures = received ? 0 : failures + 1;
-      silences = end === SILENT ? silences + 1 : 0;
+      // After the first sign, a stream is tried at once, because the line or the server may have stood still.
+      const isHeldAgain = end === HELD && this.#held;
+      this.#held = end === HELD || (this.#held && end !== FAILED);
       if (end === DENIED) await this.#denied();
       else if (end === FULL) await this.#poll(current, "Too many open pages");
-      else if (silences >= 2) await this.#poll(current, "A proxy holds the stream back");
-      // A stream that the server has ended, or that has become silent, is opened again at once.
-      else if (!received) {
+      else if (isHeldAgain) await this.#poll(current, HELD_BACK);
+      // A stream that the server has ended is opened again at once.
+      else if (end !== HELD && !received) {
         this.#options.onStatus("lost");
         await this.#sleep(Math.min(MAX_DELAY, 1000 * failures));
       } else if (performance.now() - begun < LEAST_PERIOD) await this.#sleep(LEAST_PERIOD);
@@ -115,37 +132,53 @@ export class Reader {
   /** Reads one stream to its end. @returns {Promise<{end: string, received: boolean}>} `received`: whether an event has arrived */
   async #stream(current) {
     const abort = (this.#abort = new AbortController());
+    const kept = [];
     let received = false;
-    let silent = false;
+    let isHeld = false;
     let watchdog = 0;
+    const hold = () => {
+      isHeld = true;
+      abort.abort();
+    };
     const watch = () => {
       clearTimeout(watchdog);
-      watchdog = setTimeout(() => {
-        silent = true;
-        abort.abort();
-      }, received ? SILENCE : SILENCE_AT_START);
+      watchdog = setTimeout(hold, received ? SILENCE : SILENCE_AT_START);
     };
     const polling = new AbortController();
-    const fallback = setTimeout(() => this.#pollUntil(polling.signal, current), FIRST_BYTE);
+    const pollBeside = () => {
+      this.#held = true;
+      this.#pollUntil(polling.signal, current);
+    };
+    const fallback = this.#held ? 0 : setTimeout(pollBeside, FIRST_BYTE);
+    if (this.#held) pollBeside();
+    watch();
     try {
       const response = await this.#fetch(this.#url, abort.signal);
       if (!response.ok) return { end: { 401: DENIED, 503: FULL }[response.status] ?? FAILED, received };
       const parser = new Parser((name, text) => {
-        if (!received) this.#options.onStatus("live");
+        if (!current() || isHeld) return;
+        kept.push([name, text]);
+        const isFirst = !received;
         received = true;
-        if (current()) this.#options.onEvent(name, text);
+        if (name === "start" && !this.#held) this.#lead = lead(text);
+        const isTimed = TIMED.includes(name);
+        if (isTimed && this.#isLate(text)) return hold();
+        if (this.#held && !isTimed) return;
+        if (this.#held || isFirst) this.#options.onStatus("live");
+        this.#held = false;
+        polling.abort();
+        for (const event of kept.splice(0)) this.#options.onEvent(...event);
       });
       const reader = response.body.getReader();
       for (;;) {
         const { value, done } = await reader.read();
-        if (done) return { end: ENDED, received };
+        if (done) return { end: this.#held ? HELD : ENDED, received };
         clearTimeout(fallback);
-        polling.abort();
         watch();
         await parser.add(value);
       }
     } catch {
-      return { end: current() ? (silent ? SILENT : FAILED) : STOPPED, received };
+      return { end: current() ? (isHeld ? HELD : FAILED) : STOPPED, received };
     } finally {
       clearTimeout(watchdog);
       clearTimeout(fallback);
@@ -154,14 +187,22 @@ export class Reader {
     }
   }
 
+  /** Returns true for an event that has arrived much later than the fastest one before it. */
+  #isLate(text) {
+    const now = lead(text);
+    const late = this.#lead - now > LATE;
+    this.#lead = Math.max(this.#lead, now || -Infinity);
+    return late;
+  }
+
   #fetch(url, signal) {
     return fetch(url, { headers: this.#options.headers(), signal, cache: "no-store" });
   }
 
-  /** Polls until the signal, because no byte of the stream has arrived. */
+  /** Polls until the signal, because the stream is held back. */
   async #pollUntil(signal, current) {
     while (!signal.aborted && current()) {
-      await this.#pollOnce(signal, "A proxy holds the stream back").catch(() => {});
+      await this.#pollOnce(signal, HELD_BACK).catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, POLL_PERIOD));
     }
   }
@@ -170,9 +211,12 @@ export class Reader {
   async #poll(current, reason) {
     const until = Date.now() + POLL_TIME;
     const { signal } = (this.#abort = new AbortController());
+    let failed = false;
     while (current() && Date.now() < until) {
       const status = await this.#pollOnce(signal, reason).catch(() => 0);
-      if (!current() || status === 401) return;
+      // After an interruption, the stream may arrive in time again.
+      if (!current() || status === 401 || (status && failed)) return;
+      failed ||= !status;
       if (!status) this.#options.onStatus("lost");
       await this.#sleep(POLL_PERIOD);
     }
@@ -182,13 +226,16 @@ export class Reader {
   async #pollOnce(signal, reason) {
     const url = new URL(this.#url);
     url.searchParams.set("once", "1");
-    const response = await this.#fetch(url, signal);
+    const response = await this.#fetch(url, AbortSignal.any([signal, AbortSignal.timeout(POLL_LIMIT)]));
     if (!response.ok) return response.status === 401 ? 401 : 0;
     const events = [];
     await new Parser((name, text) => events.push([name, text])).add(new Uint8Array(await response.arrayBuffer()));
     if (signal.aborted) return 0;
     this.#options.onStatus("polling", reason);
-    for (const [name, text] of events) this.#options.onEvent(name, text);
+    for (const [name, text] of events) {
+      if (name === "start") this.#lead = lead(text);
+      this.#options.onEvent(name, text);
+    }
     return response.status;
   }
 

@@ -53,6 +53,8 @@ export class RowSection {
   #list = element("ul", { class: "items" });
   #rows = new Map();
   #query = "";
+  /** The ids of groups with a matching key that may not be listed. */
+  #found = new Set();
 
   /** Fills `container`; `kinds` describes the entries, by `entry.kind`. */
   constructor(container, ctx, title, kinds) {
@@ -92,6 +94,12 @@ export class RowSection {
     this.#filter();
   }
 
+  /** Shows the groups with these ids as well, because they have a key that matches the text. */
+  found(ids) {
+    this.#found = ids;
+    this.#filter();
+  }
+
   /** The rows hold no figure that depends on the time alone. */
   tick() {}
 
@@ -110,8 +118,8 @@ export class RowSection {
 
   #filter() {
     let isEmpty = true;
-    for (const { row } of this.#rows.values()) {
-      const matches = row.text.includes(this.#query);
+    for (const [id, { row }] of this.#rows) {
+      const matches = row.text.includes(this.#query) || this.#found.has(id);
       if (row.node.hidden === matches) row.node.hidden = !matches;
       isEmpty &&= !matches;
     }

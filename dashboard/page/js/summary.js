@@ -90,6 +90,8 @@ function before({ seconds = 60 }, begun, now) {
  */
 export function callers(entry, begun, now) {
   const minute = entry.last_minute;
+  // The details of a key without a row have no history.
+  if (!minute && entry.kind === "key" && entry.history && entry.history.known_since == null) return "Not sampled: only the 20 worst keys of a name are";
   if (!minute) return "Not measured yet: the first figures appear after some seconds";
   return ofMinute(entry, minute, `the ${lastMinute(minute)}${before(minute, begun, now)}`);
 }
@@ -108,7 +110,7 @@ function ofMinute(entry, minute, over) {
   const named = [[successes, "an answer"], [failures, "an error"], [rejections, "a rejection"], [ignored, "an ignored error"], [cancelled, "cancelled"]];
   const texts = shares(named.map(([number]) => number));
   const parts = named.map(([number, label], index) => number && `${texts[index]} ${label}`).filter(Boolean);
-  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}${entry.callers ? "; fallbacks are not included" : "; no fallback is known"}`;
+  return `${parts.join(", ")}: ${counted(all, "call")} in ${over}${entry.callers || entry.kind === "key" ? "; fallbacks are not included" : "; no fallback is known"}`;
 }
 
 function next(entry, now) {

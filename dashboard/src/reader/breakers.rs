@@ -139,7 +139,7 @@ impl Pass<'_> {
 
     fn put_breaker(&mut self, id: ItemId, changed: ChangedBreaker, is_new_row: bool, hung_call: Option<Duration>) {
         let ChangedBreaker { snapshot, changes, new } = changed;
-        let (callers, callers_of_minute) = self.reader.callers.of(snapshot.name);
+        let (callers, callers_of_minute) = self.reader.callers.of_breaker(&snapshot);
         let (now, kind, last_overrides) = (self.now, id.kind, self.last_overrides.clone());
         let counted = Counted {
             totals: totals(&snapshot),
@@ -169,8 +169,10 @@ impl Pass<'_> {
         let before = self.reader.groups.remove(name).unwrap_or_default();
         let mut group = GroupState::default();
         let mut worst = Worst::new(MAX_KEYS_PER_NAME);
+        let mut keys = 0;
         for breaker in breakers.iter() {
             let snapshot = breaker.snapshot();
+            keys += usize::from(!snapshot.overflow);
             // The key of most breakers is not looked up, because they have never changed their state.
             let known = match snapshot.transitions {
                 0 => 0,
@@ -199,6 +201,7 @@ impl Pass<'_> {
             self.put_breaker(id, changed, is_new_row, hung_call);
         }
         let mut counts = breakers.snapshot();
+        counts.keys = keys;
         // The states are those of the rows, so that all numbers of one reading agree.
         let [closed, open, half_open, forced_open, disabled] =
             group.states.map(|keys| usize::try_from(keys).unwrap_or(usize::MAX));

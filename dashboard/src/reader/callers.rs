@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use steadfast::FallbackSnapshot;
+use steadfast::{FallbackSnapshot, Snapshot};
 
 use crate::{
     entry::{
@@ -34,6 +34,12 @@ impl CallersByBreaker {
     /// Returns the sums for a breaker: since the start, and in the last minute. `None` if no fallback is around it.
     pub(crate) fn of(&self, breaker: &str) -> (Option<Callers>, Option<Callers>) {
         self.0.get(breaker).map_or((None, None), |(sum, minute)| (Some(*sum), *minute))
+    }
+
+    /// Returns the sums for a breaker as [`of`](Self::of) does; nothing for the breaker of a key, because calls with a fallback are not counted
+    /// by key.
+    pub(crate) fn of_breaker(&self, snapshot: &Snapshot) -> (Option<Callers>, Option<Callers>) {
+        if snapshot.key.is_some() || snapshot.overflow { (None, None) } else { self.of(snapshot.name) }
     }
 
     /// Returns the outcomes of the last minute over all rows; `None` if no part of them is known.

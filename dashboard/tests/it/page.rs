@@ -8,6 +8,7 @@ mod details;
 mod escaping;
 mod fake;
 mod figures;
+mod groups;
 mod limits;
 mod navigation;
 mod overview;

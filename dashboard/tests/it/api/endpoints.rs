@@ -63,6 +63,15 @@ fn callers_are_the_sums_of_the_fallbacks_around_a_breaker() {
     let callers = breaker(&served, "has a fallback")["callers"].clone();
     assert_eq!(callers, json!({ "answered": 1, "fallback": 3, "failed": 0, "cancelled": 0 }));
     assert_eq!(breaker(&served, "is open")["callers"], Value::Null);
+    // The calls of one key are not told apart: the sums are those of all keys together.
+    let group = get(&served, "/api/item?id=group keyed with a fallback");
+    assert_eq!(group["callers"], callers);
+    let keys = get(&served, "/api/breakers?section=keys&name=keyed with a fallback");
+    let items = ["works", "fails"].map(|key| get(&served, &format!("/api/item?id=key 21 keyed with a fallback {key}")));
+    assert_eq!(list(&keys["keys"]).len(), 2);
+    for key in list(&keys["keys"]).iter().chain(&items) {
+        assert_eq!(key["callers"], Value::Null, "{key:#}");
+    }
     let all = get(&served, "/api/breakers?section=fallbacks&search=guarded");
     assert_eq!(all["fallbacks"][0]["breakers"], json!(["has a fallback"]));
 }

@@ -54,6 +54,12 @@ fn guarded(works: bool) -> io::Result<u32> {
     if works { Ok(1) } else { Err(io::ErrorKind::TimedOut.into()) }
 }
 
+#[fallback(|_error| Ok(7))]
+#[circuit_breaker(name = "keyed with a fallback", key = host, failure_threshold = 2)]
+fn by_host(host: &str, works: bool) -> io::Result<u32> {
+    if works { Ok(1) } else { Err(io::ErrorKind::TimedOut.into()) }
+}
+
 #[timeout(1h)]
 async fn limited() -> io::Result<()> {
     Ok(())
@@ -86,6 +92,7 @@ pub(super) fn run() {
         retried(&mut 0).unwrap();
         for works in [true, false, false, false] {
             guarded(works).unwrap();
+            by_host(if works { "works" } else { "fails" }, works).unwrap();
         }
         drop(limited());
         let hanging = HUNG.try_acquire().unwrap();

@@ -134,6 +134,23 @@ async fn axe_finds_nothing_in_an_outage_of_a_thousand_breakers() {
     check_all("outage of 1000", &[]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn axe_finds_nothing_while_a_token_is_required() {
+    let page = FakePage::open_with(&axe_core(), "").await;
+    page.run("fake.routes['api/live'] = () => fake.json(401, { error: 'token required' }); return fake.drop()").await;
+    page.advance(5).await;
+    page.until("return document.querySelector('#live').dataset.state === 'denied' && document.querySelector('#token-form').checkVisibility()").await;
+    let mut found = Vec::new();
+    for (width, height) in SCREENS {
+        page.browser.resize(width, height).await;
+        for theme in THEMES {
+            check_as_is(&page, theme, &format!("denied, {width}"), &mut found).await;
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    page.close().await;
+}
+
 /// Functions for the contrast of colours, by the definitions of WCAG 2.2.
 const CONTRAST: &str = r"
 const channel = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;

@@ -92,6 +92,64 @@ async fn a_buffering_proxy_is_replaced_by_polling() {
     page.close().await;
 }
 
+/// A script that makes a proxy of the server: it passes on what a stream begins with, and holds back what follows.
+const HOLD_BACK: &str = "
+    fake.routes['api/live'] = (request) => {
+      const response = fake.live(request);
+      if (!request.search.has('once')) fake.sendAll();
+      return response;
+    };";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_holds_the_stream_back_is_polled_until_events_arrive_in_time() {
+    let page = FakePage::open_with(WATCH_STATUS, "").await;
+    page.show("outage").await;
+    page.run(HOLD_BACK).await;
+    page.advance(20).await;
+    page.until("return document.querySelector('#live').dataset.state === 'polling'").await;
+    // For ten minutes, streams begin and become silent, or bring old events.
+    for minute in 0..10 {
+        page.advance(55).await;
+        if minute % 2 == 1 {
+            page.run("return fake.send('ping', { now: fake.now() - 30 })").await;
+        }
+        page.advance(5).await;
+    }
+    let statuses = page.run("return statuses").await;
+    assert_eq!(statuses.as_array().unwrap().last().unwrap(), "polling");
+    assert_eq!(statuses.as_array().unwrap().iter().filter(|status| *status == "live").count(), 1, "{statuses}");
+    assert_eq!(statuses.as_array().unwrap().iter().filter(|status| *status == "polling").count(), 1, "{statuses}");
+    // What is shown is the present state.
+    page.run("Object.assign(fake.rows[0], { condition: 'disabled', state: 'disabled', transitions: 96 })").await;
+    page.advance(6).await;
+    page.browser.shows("payments", "disabled", "Disabled").await;
+    // Streams are tried beside polling. The first event that arrives in time makes the page live again, with all that has come before.
+    page.run("return fake.change('breaker shipping quotes', { condition: 'closed', state: 'closed', outage: null })")
+        .await;
+    page.run("return fake.idle(90)").await;
+    page.until(LIVE).await;
+    page.browser.shows("shipping quotes", "closed", "Closed").await;
+    page.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_arrive_late_are_not_called_live() {
+    let page = FakePage::live("outage").await;
+    page.run(HOLD_BACK).await;
+    page.advance(5).await;
+    page.run("return fake.send('ping', { now: fake.now() - 1 })").await;
+    page.until(LIVE).await;
+    page.advance(10).await;
+    page.run("return fake.send('ping', { now: fake.now() - 10 })").await;
+    page.advance(3).await;
+    page.until("return document.querySelector('#live').dataset.state === 'polling'").await;
+    // A single stop of the line or of the server is over soon.
+    page.advance(2).await;
+    page.run("return fake.send('ping', { now: fake.now() })").await;
+    page.until(LIVE).await;
+    page.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_reason_for_no_data_is_named() {
     let page = FakePage::live("healthy").await;
@@ -105,9 +163,10 @@ async fn each_reason_for_no_data_is_named() {
         page.until(&format!("return document.body.innerText.toLowerCase().includes({})", json!(shown))).await;
         page.until("return document.querySelector('#live').dataset.state !== 'live'").await;
         page.run("fake.routes['api/live'] = fake.live").await;
-        page.advance(90).await;
+        page.advance(60).await;
         page.run("return fake.sendAll()").await;
-        page.advance(1).await;
+        // The stream has brought nothing for some time, so it has to show that it is not held back.
+        page.run("return fake.idle(5)").await;
         page.until(LIVE).await;
     }
     page.close().await;

@@ -70,7 +70,7 @@ pub(crate) struct Feed {
 struct Pace {
     /// True while there is a [`Turn`].
     is_reading: bool,
-    /// True if a request waits for a full reading: the next reading is full, whoever begins it.
+    /// True if a request waits for a full reading: the next reading is then a full one.
     is_full_wanted: bool,
     /// The earliest time of the next reading.
     next_allowed: Instant,

@@ -48,25 +48,6 @@ export function outcomes({ last_minute: minute, callers }) {
   return { own: true, parts: [successes, failures, rejections, ignored, cancelled] };
 }
 
-/** Returns what the callers of all rows got in the last minute: `{answered, fallback, failed, rejected, ignored, cancelled, seconds}`. */
-export function overallOutcomes(rows) {
-  const sum = { answered: 0, fallback: 0, failed: 0, rejected: 0, ignored: 0, cancelled: 0, seconds: 0 };
-  for (const row of rows) {
-    if (row.kind !== "breaker" && row.kind !== "group") continue;
-    const found = outcomes(row);
-    if (!found) continue;
-    const { own, parts } = found;
-    sum.answered += parts[0];
-    sum.fallback += own ? 0 : parts[1];
-    sum.failed += own ? parts[1] : parts[2];
-    sum.rejected += own ? parts[2] : 0;
-    sum.ignored += own ? parts[3] : 0;
-    sum.cancelled += own ? parts[4] : parts[3];
-    sum.seconds = Math.max(sum.seconds, row.last_minute.seconds ?? 60);
-  }
-  return sum;
-}
-
 /** Returns the share of the callers that got neither an answer nor a fallback; `null` if there were none, or if it is not known. */
 export function failedShare(row) {
   const found = outcomes(row);

@@ -160,7 +160,7 @@ export function shortened(text, length = 40) {
 }
 
 /** Quotes a key that is empty, or whose spaces would not be seen. */
-const quoted = (key) => (/^$|^\s|\s$|\s\s/.test(key) ? `“${key.replaceAll(" ", "\u00a0")}”` : key);
+const quoted = (key) => (/^$|^\p{Zs}|\p{Zs}$|\p{Zs}{2}/u.test(key) ? `“${key.replaceAll(" ", "\u00a0")}”` : key);
 
 /**
  * Returns the text of an entry's key. A key may have the same text as the overflow breaker, so the row of the overflow breaker has its own

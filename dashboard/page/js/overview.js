@@ -1,7 +1,6 @@
 // The lines at the top: what is down, since when and why, and what the callers get over all.
 
 import { clock, count, counted, duration, element, rate, setAttribute, setText, shortened, stateLabel, title } from "./format.js";
-import { overallOutcomes } from "./figures.js";
 import { shares } from "./shares.js";
 import { commonCause, failing, troubles } from "./troubles.js";
 
@@ -55,7 +54,7 @@ export class Overview {
     text.title = `Now ${clock(now, 0)}`;
     hint.hidden = !store.meta.can_override || state !== "open";
     this.#showBadges(others.total);
-    this.#showOutcomes(rows);
+    this.#showOutcomes(store.meta.callers);
     const titles = [down.length || keysDown ? `${count(down.length + keysDown)} down` : forced ? `${count(forced)} forced open` : "", failures.total ? `${count(failures.total)} failing` : ""];
     return titles.filter(Boolean).join(", ");
   }
@@ -68,9 +67,10 @@ export class Overview {
     }
   }
 
-  #showOutcomes(rows) {
-    const sum = overallOutcomes(rows);
-    const parts = OUTCOMES.map((name) => sum[name]);
+  /** Shows what the callers got in the last minute over all, as the server has counted it; `null` if it is not known. */
+  #showOutcomes(callers) {
+    const { seconds = 0 } = callers ?? {};
+    const parts = OUTCOMES.map((name) => callers?.[name] ?? 0);
     const total = parts.reduce((all, part) => all + part, 0);
     const texts = shares(parts);
     this.#bar.forEach((part, index) => {
@@ -80,10 +80,10 @@ export class Overview {
     this.#parts.bar.hidden = !total;
     const named = OUTCOMES.map((name, index) => [parts[index], name, texts[index]]).filter(([part, name]) => part || name === "answered");
     const { outcomes, label, rate: rateNode } = this.#parts;
-    setText(label, `What callers of breakers got in the last ${sum.seconds && sum.seconds < 55 ? duration(sum.seconds) : "minute"}`);
-    setText(rateNode, total ? rate(total / Math.max(sum.seconds, 1)) : "");
+    setText(label, `What callers got in the last ${seconds && seconds < 55 ? duration(seconds) : "minute"}`);
+    setText(rateNode, total ? rate(total / Math.max(seconds, 1)) : "");
     const labels = total ? named.map(([, name, share]) => [name, `${share} ${LABELS[name] ?? name}`]) : [];
-    if (outcomes.children.length !== labels.length || !labels.length) outcomes.replaceChildren(...(labels.length ? labels.map(() => element("span")) : [sum.seconds ? "No calls" : "–"]));
+    if (outcomes.children.length !== labels.length || !labels.length) outcomes.replaceChildren(...(labels.length ? labels.map(() => element("span")) : [callers ? "No calls" : "–"]));
     labels.forEach(([style, label], index) => {
       setAttribute(outcomes.children[index], "class", style);
       setText(outcomes.children[index], label);

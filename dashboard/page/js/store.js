@@ -20,7 +20,7 @@ export const value = (row, field) => row[field] ?? DEFAULTS[field] ?? null;
 export class Store {
   /** The rows by their ids. @type {Map<string, object>} */
   rows = new Map();
-  /** The fields of the last `start` message, with the present counts; `null` before the first. */
+  /** The fields of the last `start` message, with the present `counts` and `callers`; `null` before the first. */
   meta = null;
   /** True once every row of the last `start` has arrived. */
   complete = false;
@@ -36,6 +36,7 @@ export class Store {
     if (name === "start") this.#start(data, result);
     if (name === "rows" || name === "changes") {
       if (data.counts) this.meta = { ...this.meta, counts: data.counts };
+      if ("callers" in data) this.meta = { ...this.meta, callers: data.callers };
       for (const row of data.rows ?? []) this.#replace(row, result);
       for (const [number, fields] of data.set ?? []) this.#change(number, fields, result);
       for (const number of data.removed ?? []) this.#remove(this.#byNumber.get(number), result);

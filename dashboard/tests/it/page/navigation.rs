@@ -56,14 +56,14 @@ async fn names_of_prototypes_are_no_orders_or_conditions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_focus_that_closed_details_return_does_not_hold_the_list() {
+async fn the_focus_that_closed_details_return_holds_the_list_for_a_minute_at_most() {
     let page = FakePage::live("healthy").await;
     page.run("document.querySelector('#cards .name').focus(); document.querySelector('#cards .name').click()").await;
     page.until(OPEN).await;
     page.run("document.querySelector('#details').close()").await;
     page.until("return document.activeElement.classList.contains('name')").await;
     page.run("return fake.change('breaker stock', { condition: 'open', state: 'open' })").await;
-    page.advance(1).await;
+    page.advance(61).await;
     page.until("return document.querySelector('#cards h3').textContent === 'stock'").await;
     assert_eq!(page.run("return document.activeElement.classList.contains('name')").await, true);
     page.close().await;

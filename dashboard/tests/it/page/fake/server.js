@@ -111,6 +111,17 @@
     canOverride: true,
     started: origin / 1000 - 3600,
     now: () => (origin + elapsed) / 1000,
+    /** What callers got in the last minute over all: no fallback of the made-up program has more than one breaker. */
+    callers() {
+      const sum = { seconds: 60, answered: 0, fallback: 0, failed: 0, rejected: 0, ignored: 0, cancelled: 0 };
+      for (const { kind, callers, last_minute: minute } of fake.rows) {
+        if (!minute || (kind !== "breaker" && kind !== "group")) continue;
+        const { successes: answered, failures: failed, rejections: rejected, ignored, cancelled } = minute;
+        const outcomes = callers ? minute.callers : { answered, failed, rejected, ignored, cancelled };
+        for (const [outcome, calls] of Object.entries(outcomes ?? {})) sum[outcome] += calls ?? 0;
+      }
+      return sum;
+    },
     /** The messages that describe the present state. */
     messages() {
       const counts = Object.fromEntries(["closed", "hung", "ramping", "half-open", "open", "forced-open", "disabled", "observing"].map((name) => [name, 0]));
@@ -123,7 +134,7 @@
       for (let first = 0; first === 0 || first < fake.rows.length; first += 100) {
         rows.push({ rows: fake.rows.slice(first, first + 100), done: first + 100 >= fake.rows.length });
       }
-      const start = { version: 1, now: fake.now(), started: fake.started, title: "shop", instance: "web-1", can_override: fake.canOverride, total: fake.rows.length, counts, events_after: fake.events.length };
+      const start = { version: 1, now: fake.now(), started: fake.started, title: "shop", instance: "web-1", can_override: fake.canOverride, total: fake.rows.length, counts, callers: fake.callers(), events_after: fake.events.length };
       return { start, rows, log: { events: fake.events.slice(-40) } };
     },
     /** Sends an event on every open stream. */
@@ -142,7 +153,7 @@
     async change(id, fields) {
       const row = fake.rows.find((row) => row.id === id);
       Object.assign(row, fields);
-      await fake.send("changes", { now: fake.now(), counts: fake.messages().start.counts, set: [[row.i, fields]] });
+      await fake.send("changes", { now: fake.now(), counts: fake.messages().start.counts, callers: fake.callers(), set: [[row.i, fields]] });
     },
     /** Sends an event in parts, one a second, as a slow line does. */
     async sendSlowly(name, data, parts) {

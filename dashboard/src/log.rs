@@ -301,9 +301,8 @@ mod tests {
         let log = Log::default();
         let by_operator = LogEvent { kind: EventKind::Override, ..event(1.0) };
         log.record_override(by_operator, false, || ());
-        for at in 0..MAX_EVENTS as u64 + 5 {
-            log.record_change(of_key("a", "open", 10.0 + at as f64));
-        }
+        let changes = std::iter::successors(Some(10.0), |at| Some(at + 1.0)).take(MAX_EVENTS + 5);
+        changes.for_each(|at| log.record_change(of_key("a", "open", at)));
         log.record_override(LogEvent { kind: EventKind::Override, ..event(2.0) }, false, || ());
         let numbers =
             |kind, after, limit| log.after(after, kind, limit).events.iter().map(|event| event.n).collect::<Vec<_>>();

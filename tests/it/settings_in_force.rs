@@ -273,7 +273,7 @@ fn settings_can_be_written_back_as_options() {
         .half_open_max_calls(5)
         .half_open_successes(2)
         .ramp_up(seconds(3))
-        .hung_call(Duration::from_nanos(1_001_000))
+        .hung_call(Duration::from_micros(1_001))
         .durations(true);
     let declared = CircuitBreaker::new("written", config);
     let _own = isolate();

@@ -119,13 +119,14 @@ export class BreakerList {
     if (document.hidden && !force) return;
     const begun = performance.now();
     this.#takeRows();
-    this.#orderChanged = false;
     const { by, reversed } = this.#view;
     const rows = this.#order.sorted(by, reversed, (name) => this.keysOf(name)).filter((row) => this.#shows(row));
     this.onArranged(rows);
     const list = this.#current;
     const held = !force && this.#held && list.rows.length > 0;
     const moved = held ? moves(list.rows, rows) : 0;
+    // An order that is held back is tried again until nothing holds it.
+    this.#orderChanged = moved > 0;
     this.#parts.again.hidden = !moved;
     if (moved) setText(this.#parts.again, `Sort again (${moved} moved)`);
     if (!held) this.#show(rows);

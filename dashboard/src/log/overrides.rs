@@ -22,11 +22,11 @@ pub(super) struct Overrides {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LastOverrides {
     /// The last override of a breaker or a key itself, by its id.
-    of_items: HashMap<Arc<str>, u64>,
+    items: HashMap<Arc<str>, u64>,
     /// The last override of all keys, by their name.
-    of_groups: HashMap<Arc<str>, u64>,
+    groups: HashMap<Arc<str>, u64>,
     /// The last override of all keys or of one of them, by their name.
-    of_names: HashMap<Arc<str>, u64>,
+    names: HashMap<Arc<str>, u64>,
 }
 
 impl Overrides {
@@ -60,7 +60,7 @@ impl Overrides {
     /// Returns true for an override that neither its expiry nor a later override has ended at the time `now`.
     fn is_in_force(&self, NumberedEvent { n, event }: &NumberedEvent, now: f64) -> bool {
         let is_last = match kind_of(event) {
-            Kind::Group => self.last.of_groups.get(&event.name) == Some(n),
+            Kind::Group => self.last.groups.get(&event.name) == Some(n),
             kind => self.last.of(kind, &event.id, &event.name) == Some(*n),
         };
         is_last && event.action != Some("reset") && event.expires_at.is_none_or(|end| end > now)
@@ -71,34 +71,34 @@ impl LastOverrides {
     /// Returns the number of the last override of a breaker; for a key, also of all keys; for all keys, also of one of them. `None` if the
     /// log has none.
     pub(crate) fn of(&self, kind: Kind, id: &str, name: &str) -> Option<u64> {
-        if self.of_items.is_empty() && self.of_names.is_empty() {
+        if self.items.is_empty() && self.names.is_empty() {
             return None;
         }
         match kind {
-            Kind::Group => self.of_names.get(name).copied(),
-            Kind::Key | Kind::Overflow => self.of_items.get(id).max(self.of_groups.get(name)).copied(),
-            _ => self.of_items.get(id).copied(),
+            Kind::Group => self.names.get(name).copied(),
+            Kind::Key | Kind::Overflow => self.items.get(id).max(self.groups.get(name)).copied(),
+            _ => self.items.get(id).copied(),
         }
     }
 
     fn add(&mut self, NumberedEvent { n, event }: &NumberedEvent) {
         let kind = kind_of(event);
         if kind == Kind::Group {
-            self.of_groups.insert(event.name.clone(), *n);
+            self.groups.insert(event.name.clone(), *n);
         } else {
-            self.of_items.insert(event.id.clone(), *n);
+            self.items.insert(event.id.clone(), *n);
         }
         if kind != Kind::Breaker {
-            self.of_names.insert(event.name.clone(), *n);
+            self.names.insert(event.name.clone(), *n);
         }
     }
 
     /// Removes the number of an override that is discarded.
     fn forget(&mut self, NumberedEvent { n, event }: &NumberedEvent) {
-        self.of_items.retain(|_, last| last != n);
-        self.of_groups.retain(|_, last| last != n);
+        self.items.retain(|_, last| last != n);
+        self.groups.retain(|_, last| last != n);
         if kind_of(event) != Kind::Breaker {
-            self.of_names.retain(|_, last| last != n);
+            self.names.retain(|_, last| last != n);
         }
     }
 }
@@ -177,6 +177,6 @@ mod tests {
         let last = overrides.last();
         assert_eq!(last.of(Kind::Key, "key 5 hosts expired", "hosts"), Some(2), "that of all keys");
         assert_eq!(last.of(Kind::Group, "group hosts", "hosts"), Some(newest));
-        assert_eq!(last.of_items.len(), 2, "no number of a discarded override: {last:?}");
+        assert_eq!(last.items.len(), 2, "no number of a discarded override: {last:?}");
     }
 }

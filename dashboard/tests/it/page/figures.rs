@@ -9,7 +9,7 @@ use crate::browser::Browser;
 async fn minute(page: &FakePage, name: &str, minute: Value) {
     let mut minute = minute;
     minute["seconds"] = json!(60);
-    let change = format!("return fake.change('breaker {name}', {{ callers: null, last_minute: {minute} }})",);
+    let change = format!("return fake.change('breaker {name}', {{ callers: null, last_minute: {minute} }})");
     page.run(&change).await;
     page.advance(1).await;
     page.run("return fake.frame()").await;

@@ -95,7 +95,8 @@ export class Actions {
       event.preventDefault();
       this.#show("", `Choose an action: Force open, Disable or ${resetLabel(this.#entry)}.`);
     });
-    for (const button of this.#buttons) button.addEventListener("click", () => this.#start(button.value));
+    // The second click of a double click is no action of its own: its first may have answered the question above the button.
+    for (const button of this.#buttons) button.addEventListener("click", ({ detail }) => detail < 2 && this.#start(button.value));
   }
 
   /** Takes over the newest values of the entry. */

@@ -14,7 +14,6 @@ use tokio::sync::Semaphore;
 use crate::{
     about::About,
     access::Access,
-    api::{AppState, Inner, OnOverride},
     compress, data,
     feed::Feed,
     guard, identity, metrics,
@@ -24,6 +23,7 @@ use crate::{
     request_ids::RequestIds,
     sampler::Sampler,
     shutdown::Shutdown,
+    state::{AppState, Inner, OnOverride},
     stream,
     token::Token,
 };

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::SystemTime};
 
 use crate::{
-    api::{AppState, Inner},
     entry::{
         Section,
         fields::{Object, write_json, write_list},
@@ -17,6 +16,7 @@ use crate::{
     reader::Reader,
     reading::Reading,
     responses::{error, json},
+    state::{AppState, Inner},
 };
 use axum::{
     extract::{RawQuery, State},
@@ -62,7 +62,7 @@ fn write_sections(object: &mut Object<'_>, filter: &Filter, reading: &Reading, r
                 let groups = steadfast::all_keyed_breakers().into_iter().filter(|group| !is_listed(group.name()));
                 let items = Items::new(reader, SystemTime::now());
                 let breakers = groups.filter_map(|group| group.get(key));
-                let entries = breakers.map(|breaker| items.key(&breaker, breaker.snapshot()));
+                let entries = breakers.map(|breaker| items.breaker_entry(&*breaker, breaker.snapshot()));
                 entries.filter(|entry| filter.matches(entry)).collect()
             }
             _ => Vec::new(),

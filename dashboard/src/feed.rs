@@ -228,6 +228,7 @@ impl Feed {
         let has_streams = self.published.receiver_count() > 0;
         let changes = if has_streams { changes::between(&before, &reading).map(Message::new) } else { None };
         let log = if has_streams { self.log_between(&before, &reading) } else { None };
+        // ORDERING: Relaxed: a hint. A message that is not compressed here is compressed by the first stream that sends it.
         if self.compressed_streams.load(Ordering::Relaxed) > 0 {
             for message in [&changes, &log].into_iter().flatten() {
                 message.bytes(true);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use steadfast::{CircuitBreaker, Durations, KeyedBreaker, Keying, Setting, Snapshot};
+use steadfast::{CircuitBreaker, Durations, Keying, Setting, Snapshot};
 
 use crate::{
     entry::{
@@ -86,23 +86,18 @@ impl<'r> Items<'r> {
             }
             Kind::Timeout => {
                 let timeout = steadfast::timeouts().into_iter().find(|timeout| timeout.name == name)?;
-                self.simple(kind, timeout.name, [timeout.timed_out, 0, 0, 0, 0], Vec::new(), |id, minute| {
+                self.simple(kind, timeout.name, TimeoutEntry::totals(&timeout), Vec::new(), |id, minute| {
                     Entry::Timeout(TimeoutEntry::new(id, timeout, minute.map(Into::into)))
                 })
             }
             Kind::Budget => {
                 let budget = steadfast::retry_budgets().into_iter().find(|budget| budget.name == name)?;
-                self.simple(kind, budget.name, [budget.withdrawn, budget.denied, 0, 0, 0], Vec::new(), |id, minute| {
+                self.simple(kind, budget.name, BudgetEntry::totals(&budget), Vec::new(), |id, minute| {
                     Entry::Budget(BudgetEntry::new(id, budget, minute.map(Into::into)))
                 })
             }
         };
         Some(item)
-    }
-
-    /// Returns the entry of the breaker of a key.
-    pub(crate) fn key(&self, breaker: &KeyedBreaker, snapshot: Snapshot) -> Entry {
-        self.breaker_entry(breaker, snapshot)
     }
 
     fn breaker<K: Keying>(&self, breaker: &CircuitBreaker<K>, settings: Vec<Setting>) -> Item {
@@ -111,7 +106,8 @@ impl<'r> Items<'r> {
         Item { id: item_id(&snapshot), entry: self.breaker_entry(breaker, snapshot), settings, recent }
     }
 
-    fn breaker_entry<K: Keying>(&self, breaker: &CircuitBreaker<K>, snapshot: Snapshot) -> Entry {
+    /// Returns the entry of a breaker with or without a key.
+    pub(crate) fn breaker_entry<K: Keying>(&self, breaker: &CircuitBreaker<K>, snapshot: Snapshot) -> Entry {
         let id = item_id(&snapshot);
         let minute = self.minute(&id, &totals(&snapshot), snapshot.durations.as_ref());
         let (callers, of_minute) = self.reader.callers().of_breaker(&snapshot);
@@ -129,7 +125,7 @@ impl<'r> Items<'r> {
             Kind::RateLimit => {
                 let limit = steadfast::rate_limit(name)?;
                 let counts = limit.snapshot();
-                let totals = [counts.admitted, counts.rejected, 0, 0, 0];
+                let totals = RateLimitEntry::totals(&counts);
                 self.simple(kind, limit.name(), totals, limit.settings(), |id, minute| {
                     Entry::RateLimit(RateLimitEntry::new(id, counts, minute.map(Into::into)))
                 })
@@ -137,7 +133,7 @@ impl<'r> Items<'r> {
             Kind::RateLimitGroup => {
                 let limits = steadfast::keyed_rate_limits(name)?;
                 let (counts, worst) = (limits.snapshot(), limits.most_rejected(MAX_KEYS_PER_NAME));
-                let totals = [counts.admitted, counts.rejected, 0, 0, 0];
+                let totals = RateLimitGroupEntry::totals(&counts);
                 self.simple(kind, limits.name(), totals, limits.settings(), |id, minute| {
                     let worst = worst.iter().map(|limit| limit.snapshot());
                     Entry::RateLimitGroup(RateLimitGroupEntry::new(id, counts, worst, minute.map(Into::into)))
@@ -146,7 +142,7 @@ impl<'r> Items<'r> {
             Kind::Bulkhead => {
                 let bulkhead = steadfast::bulkhead(name)?;
                 let counts = bulkhead.snapshot();
-                let totals = [counts.admitted, counts.rejected, 0, 0, 0];
+                let totals = BulkheadEntry::totals(&counts);
                 self.simple(kind, bulkhead.name(), totals, bulkhead.settings(), |id, minute| {
                     Entry::Bulkhead(BulkheadEntry::new(id, counts, minute.map(Into::into)))
                 })
@@ -154,7 +150,7 @@ impl<'r> Items<'r> {
             _ => {
                 let bulkheads = steadfast::keyed_bulkheads(name)?;
                 let (counts, worst) = (bulkheads.snapshot(), bulkheads.most_rejected(MAX_KEYS_PER_NAME));
-                let totals = [counts.admitted, counts.rejected, 0, 0, 0];
+                let totals = BulkheadGroupEntry::totals(&counts);
                 self.simple(kind, bulkheads.name(), totals, bulkheads.settings(), |id, minute| {
                     let worst = worst.iter().map(|bulkhead| bulkhead.snapshot());
                     Entry::BulkheadGroup(BulkheadGroupEntry::new(id, counts, worst, minute.map(Into::into)))

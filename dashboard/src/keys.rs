@@ -96,7 +96,7 @@ impl KeySearch {
         let items = Items::new(reader, SystemTime::now());
         Some(answer(total, matches, worst.into_items(), |out, (breaker, snapshot)| {
             let mut object = Object::begin(out);
-            items.key(&breaker, snapshot).write_all(&mut object);
+            items.breaker_entry(&*breaker, snapshot).write_all(&mut object);
             object.end();
         }))
     }

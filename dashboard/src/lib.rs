@@ -58,7 +58,6 @@
 
 mod about;
 mod access;
-mod api;
 mod changes;
 mod compress;
 mod connection;
@@ -87,6 +86,7 @@ mod responses;
 mod sampler;
 mod server;
 mod shutdown;
+mod state;
 mod stream;
 mod token;
 

@@ -14,7 +14,7 @@ use prometheus_client::{
 use steadfast::prometheus::SteadfastCollector;
 use tokio::task::spawn_blocking;
 
-use crate::{api::AppState, responses::with_content_type};
+use crate::{responses::with_content_type, state::AppState};
 
 /// Returns the metrics in the format that the client prefers. They are read on a thread for blocking work: with thousands of breakers, that
 /// takes longer than a worker of the application may be held.

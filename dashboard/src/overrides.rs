@@ -12,13 +12,13 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::{
-    api::{AppState, Inner},
     entry::{condition::state_name, unix_seconds},
     guard,
     override_request::{OverrideRequest, RequestBody},
     override_target::{Applied, Conflict, NoTarget, Outcome, Target},
     request_ids::{Answer, IdInUse},
     responses::error,
+    state::{AppState, Inner},
 };
 
 /// The maximum size of the body of an override in bytes. It is enough for the longest reason and a key.

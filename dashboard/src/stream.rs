@@ -21,7 +21,6 @@ use tokio::{
 };
 
 use crate::{
-    api::AppState,
     changes,
     compress::{GZIP_HEADER, accepts_gzip},
     data::bad_request,
@@ -31,6 +30,7 @@ use crate::{
     opening::Opening,
     reading::Reading,
     responses::error,
+    state::AppState,
 };
 
 /// The maximum number of open pages. Each holds a connection for its event stream.
@@ -125,6 +125,7 @@ impl Updates {
         let (opening, publications) = feed.open().await;
         let mut parts = VecDeque::new();
         if is_compressed {
+            // ORDERING: Relaxed: a count that nothing else is inferred from.
             feed.compressed_streams.fetch_add(1, Ordering::Relaxed);
             parts.push_back(Bytes::from_static(GZIP_HEADER));
         }
@@ -189,6 +190,7 @@ impl Updates {
 impl Drop for Updates {
     fn drop(&mut self) {
         if self.is_compressed {
+            // ORDERING: Relaxed: as above.
             self.feed.compressed_streams.fetch_sub(1, Ordering::Relaxed);
         }
     }

@@ -93,7 +93,6 @@ fields!(TimeoutEntry {
 pub(crate) struct BudgetEntry {
     pub(crate) id: Arc<str>,
     kind: &'static str,
-    balance: f64,
     pub(crate) counts: BudgetSnapshot,
     pub(crate) last_minute: Option<BudgetMinute>,
 }
@@ -108,7 +107,7 @@ fields!(BudgetEntry {
     "withdrawn": counts.withdrawn,
     "refunded": counts.refunded,
     "denied": counts.denied,
-    "balance": balance,
+    "balance": counts.balance,
     "last_minute": last_minute,
 });
 
@@ -161,17 +160,24 @@ impl TimeoutEntry {
     pub(crate) fn name(&self) -> &str {
         self.counts.name
     }
+
+    pub(crate) fn totals(counts: &TimeoutSnapshot) -> Totals {
+        [counts.timed_out, 0, 0, 0, 0]
+    }
 }
 
 impl BudgetEntry {
     pub(crate) fn new(id: Arc<str>, mut counts: BudgetSnapshot, last_minute: Option<BudgetMinute>) -> Self {
         // Rounded, because a reserve grows all the time.
-        let balance = (counts.balance * 10.0).floor() / 10.0;
-        counts.balance = balance;
-        Self { id, kind: Kind::Budget.name(), balance, counts, last_minute }
+        counts.balance = (counts.balance * 10.0).floor() / 10.0;
+        Self { id, kind: Kind::Budget.name(), counts, last_minute }
     }
 
     pub(crate) fn name(&self) -> &str {
         self.counts.name
+    }
+
+    pub(crate) fn totals(counts: &BudgetSnapshot) -> Totals {
+        [counts.withdrawn, counts.denied, 0, 0, 0]
     }
 }

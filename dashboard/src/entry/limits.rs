@@ -6,6 +6,7 @@ use serde::Serialize;
 use steadfast::{BulkheadSnapshot, KeyedBulkheadSnapshot, KeyedRateLimitSnapshot, RateLimitSnapshot};
 
 use super::{fields::fields, id::Kind, minute::LimitMinute};
+use crate::history::Totals;
 
 /// A rate limit.
 #[derive(Debug, PartialEq)]
@@ -141,6 +142,10 @@ impl RateLimitEntry {
     pub(crate) fn name(&self) -> &str {
         self.counts.name
     }
+
+    pub(crate) fn totals(counts: &RateLimitSnapshot) -> Totals {
+        [counts.admitted, counts.rejected, 0, 0, 0]
+    }
 }
 
 impl RateLimitGroupEntry {
@@ -158,6 +163,10 @@ impl RateLimitGroupEntry {
     pub(crate) fn name(&self) -> &str {
         self.counts.name
     }
+
+    pub(crate) fn totals(counts: &KeyedRateLimitSnapshot) -> Totals {
+        [counts.admitted, counts.rejected, 0, 0, 0]
+    }
 }
 
 impl BulkheadEntry {
@@ -167,6 +176,10 @@ impl BulkheadEntry {
 
     pub(crate) fn name(&self) -> &str {
         self.counts.name
+    }
+
+    pub(crate) fn totals(counts: &BulkheadSnapshot) -> Totals {
+        [counts.admitted, counts.rejected, 0, 0, 0]
     }
 }
 
@@ -183,5 +196,9 @@ impl BulkheadGroupEntry {
 
     pub(crate) fn name(&self) -> &str {
         self.counts.name
+    }
+
+    pub(crate) fn totals(counts: &KeyedBulkheadSnapshot) -> Totals {
+        [counts.admitted, counts.rejected, 0, 0, 0]
     }
 }

@@ -1,15 +1,12 @@
 //! Readings of everything but breakers.
 
 use super::{Counted, MAX_KEYS_PER_NAME, Pass};
-use crate::{
-    entry::{
-        Entry,
-        calls::{BudgetEntry, FallbackEntry, RetryEntry, TimeoutEntry},
-        id::{ItemId, Kind},
-        limits::{BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry},
-        minute::Callers,
-    },
-    history::Totals,
+use crate::entry::{
+    Entry,
+    calls::{BudgetEntry, FallbackEntry, RetryEntry, TimeoutEntry},
+    id::{ItemId, Kind},
+    limits::{BulkheadEntry, BulkheadGroupEntry, RateLimitEntry, RateLimitGroupEntry},
+    minute::Callers,
 };
 
 impl Pass<'_> {
@@ -17,14 +14,14 @@ impl Pass<'_> {
     pub(super) fn read_others(&mut self) {
         self.read_fallbacks();
         for timeout in steadfast::timeouts() {
-            let counted = Counted::new([timeout.timed_out, 0, 0, 0, 0], &[0], timeout);
+            let counted = Counted::new(TimeoutEntry::totals(&timeout), &[0], timeout);
             let id = ItemId::new(Kind::Timeout, counted.source.name);
             self.put(id, counted, |timeout, id, minute, _| {
                 Entry::Timeout(TimeoutEntry::new(id, timeout, minute.map(Into::into)))
             });
         }
         for budget in steadfast::retry_budgets() {
-            let counted = Counted::new([budget.withdrawn, budget.denied, 0, 0, 0], &[0, 1], budget);
+            let counted = Counted::new(BudgetEntry::totals(&budget), &[0, 1], budget);
             let id = ItemId::new(Kind::Budget, counted.source.name);
             self.put(id, counted, |budget, id, minute, _| {
                 Entry::Budget(BudgetEntry::new(id, budget, minute.map(Into::into)))
@@ -56,14 +53,14 @@ impl Pass<'_> {
     fn read_limits(&mut self) {
         for limit in steadfast::rate_limits() {
             let counts = limit.snapshot();
-            let counted = Counted::new(admitted_and_rejected(counts.admitted, counts.rejected), &[1], counts);
+            let counted = Counted::new(RateLimitEntry::totals(&counts), &[1], counts);
             self.put(ItemId::new(Kind::RateLimit, limit.name()), counted, |counts, id, minute, _| {
                 Entry::RateLimit(RateLimitEntry::new(id, counts, minute.map(Into::into)))
             });
         }
         for limits in steadfast::all_keyed_rate_limits() {
             let counts = limits.snapshot();
-            let counted = Counted::new(admitted_and_rejected(counts.admitted, counts.rejected), &[1], counts);
+            let counted = Counted::new(RateLimitGroupEntry::totals(&counts), &[1], counts);
             let worst = limits.most_rejected(MAX_KEYS_PER_NAME);
             self.put(ItemId::new(Kind::RateLimitGroup, limits.name()), counted, |counts, id, minute, _| {
                 let worst = worst.iter().map(|limit| limit.snapshot());
@@ -72,14 +69,14 @@ impl Pass<'_> {
         }
         for bulkhead in steadfast::bulkheads() {
             let counts = bulkhead.snapshot();
-            let counted = Counted::new(admitted_and_rejected(counts.admitted, counts.rejected), &[1], counts);
+            let counted = Counted::new(BulkheadEntry::totals(&counts), &[1], counts);
             self.put(ItemId::new(Kind::Bulkhead, bulkhead.name()), counted, |counts, id, minute, _| {
                 Entry::Bulkhead(BulkheadEntry::new(id, counts, minute.map(Into::into)))
             });
         }
         for bulkheads in steadfast::all_keyed_bulkheads() {
             let counts = bulkheads.snapshot();
-            let counted = Counted::new(admitted_and_rejected(counts.admitted, counts.rejected), &[1], counts);
+            let counted = Counted::new(BulkheadGroupEntry::totals(&counts), &[1], counts);
             let worst = bulkheads.most_rejected(MAX_KEYS_PER_NAME);
             self.put(ItemId::new(Kind::BulkheadGroup, bulkheads.name()), counted, |counts, id, minute, _| {
                 let worst = worst.iter().map(|bulkhead| bulkhead.snapshot());
@@ -87,8 +84,4 @@ impl Pass<'_> {
             });
         }
     }
-}
-
-fn admitted_and_rejected(admitted: u64, rejected: u64) -> Totals {
-    [admitted, rejected, 0, 0, 0]
 }
